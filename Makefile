@@ -1,0 +1,62 @@
+# `make demo` and `make test` need Python >= 3.11, git, make and the package registries; they install everything else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+UV := .make/uv/bin/uv
+RUN := $(UV) run --frozen --no-sync
+VERSIONS ?= 1.36
+export PYTHONWARNINGS ?=
+
+.PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench clean
+help: ## show this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(UV):
+	@echo "== installing uv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@$(PYTHON) -m venv .make/uv && .make/uv/bin/pip install --quiet --disable-pip-version-check uv
+
+.make/synced: $(UV) uv.lock pyproject.toml syncer/pyproject.toml
+	@echo "== installing dependencies"
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+setup: .make/synced ## install uv and all dependencies into .venv
+
+binaries: setup ## fetch or build the Kubernetes binaries of VERSIONS (default 1.36) ahead of time
+	@$(RUN) pytest-vcluster fetch $(VERSIONS)
+
+demo: binaries ## a real operator's test suite, every test in its own Kubernetes cluster, in parallel
+	@echo "== examples/kopf_operator: every test has a Kubernetes cluster of its own"
+	@$(RUN) pytest -c examples/kopf_operator/pytest.ini examples/kopf_operator -n 2 -v
+
+test: unit plugin packaging integration e2e ## all tiers that need no container
+
+unit: setup ## pure functions, seconds
+	@$(RUN) pytest tests/unit -q -n 2
+
+plugin: setup ## the plugin under pytester, over a fake host
+	@$(RUN) pytest tests/plugin -q -n 2
+
+packaging: setup ## wheels and what is in them
+	@$(RUN) pytest tests/packaging -q
+
+integration: binaries ## real API servers, no containers
+	@$(RUN) pytest tests/integration -q
+
+e2e: VERSIONS = 1.35 1.36 1.37
+e2e: binaries ## the examples, as a user runs them
+	@$(RUN) pytest tests/e2e -q
+
+lint: setup ## ruff, mypy, layer contracts
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports
+
+bench: binaries ## side by side: envtest, a bare API server, pytest-vcluster
+	@$(RUN) python -m bench
+
+clean: ## remove what make and the tools made here (not the binary cache)
+	rm -rf .make .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

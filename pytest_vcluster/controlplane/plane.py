@@ -1,0 +1,243 @@
+"""Starting and ending one control plane: certificates, stored state, kube-apiserver, kube-controller-manager.
+
+The one rule: leaving the context leaves nothing. Processes are killed, not asked: an API server drains open watches for
+up to a minute, and nothing of a throw-away cluster deserves that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+
+from pytest_vcluster.controlplane import kube_apiserver, kube_controller_manager, kubeconfig
+from pytest_vcluster.controlplane.addresses import Address, for_api_server
+from pytest_vcluster.controlplane.component import RunningComponent, Starter
+from pytest_vcluster.controlplane.datastore import Datastore
+from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.pki import CertificateAuthority, KeyPair, new_signing_key
+from pytest_vcluster.errors import ProvisionError, Timeout
+
+_POLL_SECONDS = 0.01
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaneSettings:
+    """What distinguishes one control plane from another; `directory` is its own, made and removed by `running`."""
+
+    name: str
+    version: str
+    directory: Path
+    etcd_socket: Path
+    service_range: str
+    apiserver_binary: Path
+    controller_manager_binary: Path
+    controllers: tuple[str, ...]
+    kubernetes_service_ip: str
+    timeout: float
+    disabled_admission: tuple[str, ...] = ()
+    hostpath_provisioner: bool = False
+    ready_path: str = kube_apiserver.READY_PATH
+
+    @property
+    def etcd_prefix(self) -> str:
+        """Where this control plane's keys are."""
+        return f"/{self.name}/"
+
+
+@dataclass(slots=True, kw_only=True)
+class ControlPlane:
+    """A control plane that answers."""
+
+    settings: PlaneSettings
+    address: Address
+    server_authority: str
+    client_authority: KeyPair
+    admin: KeyPair
+    kubeconfig: Path
+    components: list[RunningComponent] = field(default_factory=list)
+
+    def api(self) -> Client:
+        """Open a connection of the caller's own, as system:masters."""
+        return _client(self.settings, self.address)
+
+
+StateMaker = Callable[[str], Mapping[bytes, bytes]]
+"""Makes the entries to start on, given the certificate (PEM) of the authority that signs the serving certificate."""
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: PlaneSettings, starter: Starter, *, state: StateMaker | None = None
+) -> AsyncIterator[ControlPlane]:
+    """Run a control plane on `state` (None: on nothing, as upstream does), and end it without a trace.
+
+    Raises ProvisionError when a component ends early (with the tail of its log) and Timeout when it is not ready in
+    time (with what /readyz said last).
+    """
+    started: list[RunningComponent] = []
+    try:
+        plane = await asyncio.to_thread(_prepare, settings, state)
+        plane.components = started
+        apiserver = kube_apiserver.component(
+            settings.apiserver_binary,
+            kube_apiserver.Settings(
+                name=settings.name,
+                address=plane.address,
+                etcd_socket=settings.etcd_socket,
+                etcd_prefix=settings.etcd_prefix.rstrip("/"),
+                service_range=settings.service_range,
+                pki=settings.directory / "pki",
+                disabled_admission=settings.disabled_admission,
+            ),
+        )
+        started.append(await starter.start(apiserver))
+        await _answering(plane, started[0])
+        controller_manager = kube_controller_manager.component(
+            settings.controller_manager_binary,
+            kube_controller_manager.Settings(
+                name=settings.name,
+                kubeconfig=plane.kubeconfig,
+                pki=settings.directory / "pki",
+                controllers=settings.controllers,
+                hostpath_provisioner=settings.hostpath_provisioner,
+            ),
+        )
+        started.append(await starter.start(controller_manager))
+        yield plane
+    finally:
+        for component in reversed(started):
+            component.kill()
+        await asyncio.gather(*(component.exited for component in started))
+        await asyncio.to_thread(_discard, settings)
+
+
+def _prepare(settings: PlaneSettings, state: StateMaker | None) -> ControlPlane:
+    address = for_api_server()
+    pki = settings.directory / "pki"
+    pki.mkdir(parents=True, mode=0o700)
+    servers = CertificateAuthority.new(f"{settings.name}-servers")
+    clients = CertificateAuthority.new(f"{settings.name}-clients")
+    front_proxy = CertificateAuthority.new(f"{settings.name}-front-proxy")
+    hosts = (*kube_apiserver.SERVER_NAMES, address.ip, settings.kubernetes_service_ip)
+    admin = clients.client("kubernetes-admin", ["system:masters"])
+    for name, pair in {
+        "apiserver": servers.server("kube-apiserver", hosts=tuple(dict.fromkeys(hosts))),
+        "client-ca": clients.pair,
+        "server-ca": servers.pair,
+        "front-proxy-ca": front_proxy.pair,
+        "front-proxy-client": front_proxy.client("front-proxy-client"),
+        "kubelet-client": clients.client("kube-apiserver-kubelet-client", ["system:masters"]),
+        "admin": admin,
+    }.items():
+        write_private(pki / f"{name}.crt", pair.certificate)
+        write_private(pki / f"{name}.key", pair.key)
+    signing_key = new_signing_key()
+    write_private(pki / "service-accounts.key", signing_key.private)
+    write_private(pki / "service-accounts.pub", signing_key.public)
+    config = settings.directory / "kubeconfig"
+    write_private(
+        config,
+        kubeconfig.render(
+            name=settings.name, server=address.url, certificate_authority=servers.certificate, client=admin
+        ),
+    )
+    if state is not None:
+        datastore = Datastore(settings.etcd_socket)
+        datastore.write(settings.etcd_prefix, state(servers.certificate))
+        datastore.close()
+    return ControlPlane(
+        settings=settings,
+        address=address,
+        server_authority=servers.certificate,
+        client_authority=clients.pair,
+        admin=admin,
+        kubeconfig=config,
+    )
+
+
+async def _answering(plane: ControlPlane, apiserver: RunningComponent) -> None:
+    settings = plane.settings
+    began = time.monotonic()
+    client = plane.api()
+    last_seen = "nothing listens"
+    try:
+        while time.monotonic() - began < settings.timeout:
+            if apiserver.exited.done():
+                raise ended_early(apiserver)
+            try:
+                status, text = await asyncio.to_thread(client.status, settings.ready_path)
+            except (OSError, HTTPException) as error:
+                last_seen = f"{type(error).__name__}: {error}"
+            else:
+                if status == 200:
+                    return
+                last_seen = f"/readyz answered {status}: {_failing_checks(text)}"
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        client.close()
+    raise Timeout(
+        f"kube-apiserver {settings.version} of {settings.name} becoming ready",
+        elapsed=settings.timeout,
+        last_seen=f"{last_seen}\nLast lines of {apiserver.log}:\n{tail(apiserver.log)}",
+    )
+
+
+def ended_early(component: RunningComponent) -> ProvisionError:
+    """Make the error for a `component` that ended while it was expected to come up."""
+    return ProvisionError(
+        f"{component.name} ended with {component.exited.result()} while starting.\n"
+        f"Last lines of {component.log}:\n{tail(component.log)}\n"
+        "Run `pytest-vcluster doctor` to check the binaries and this machine."
+    )
+
+
+def tail(log: Path, *, lines: int = _TAIL_LINES) -> str:
+    """The last `lines` lines of a log, or a note that there is none."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 64 * 1024))
+            return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
+    except OSError as error:
+        return f"(no log: {error})"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to a new file that only this user can read."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _client(settings: PlaneSettings, address: Address) -> Client:
+    pki = settings.directory / "pki"
+    return Client.over_tls(
+        address.ip,
+        address.port,
+        authority=pki / "server-ca.crt",
+        certificate=pki / "admin.crt",
+        key=pki / "admin.key",
+    )
+
+
+def _failing_checks(text: str) -> str:
+    return ", ".join(line for line in text.splitlines() if line.startswith("[-]")) or text[:200]
+
+
+def _discard(settings: PlaneSettings) -> None:
+    # etcd may be what died; then there is nothing to delete either.
+    with contextlib.suppress(OSError, HTTPException):
+        datastore = Datastore(settings.etcd_socket, timeout=5.0)
+        datastore.delete(settings.etcd_prefix)
+        datastore.close()
+    shutil.rmtree(settings.directory, ignore_errors=True)
+
+
+def all_exited(components: Iterable[RunningComponent]) -> bool:
+    """Tell whether every one of `components` has ended."""
+    return all(component.exited.done() for component in components)

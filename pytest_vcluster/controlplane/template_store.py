@@ -1,0 +1,162 @@
+"""Templates in the cache: made once per version and arguments by a full start, then read in milliseconds.
+
+The one rule: a template is complete or not there. It is made under a lock that other runs wait for, written beside its
+final name and moved into place; its name holds a digest of everything that shaped it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filelock import FileLock
+
+from pytest_vcluster.controlplane import kube_apiserver, kube_controller_manager, plane
+from pytest_vcluster.controlplane.addresses import Address
+from pytest_vcluster.controlplane.component import Starter
+from pytest_vcluster.controlplane.datastore import Datastore
+from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.plane import PlaneSettings
+from pytest_vcluster.controlplane.template import ORIGIN, ROOT_CA_CONFIGMAP, Template, from_state
+from pytest_vcluster.errors import ApiError, Timeout
+
+_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_AGGREGATED_ROLES = ("admin", "edit", "view")
+_QUIET_SECONDS = 1.5
+_POLL_SECONDS = 0.1
+# Raised when the making of templates changes in a way that their arguments don't show.
+_GENERATION = 1
+
+
+def file_name(settings: PlaneSettings) -> str:
+    """The name of the template for `settings`: a pure function of version and arguments, without paths and ports."""
+    neutral = replace(settings, name="template", directory=Path("/d"), etcd_socket=Path("/e"))
+    pki = neutral.directory / "pki"
+    arguments = [
+        kube_apiserver.component(
+            Path("kube-apiserver"),
+            kube_apiserver.Settings(
+                name=neutral.name,
+                address=Address("127.0.0.1", 1),
+                etcd_socket=neutral.etcd_socket,
+                etcd_prefix="/p",
+                service_range=ORIGIN.cidr,
+                pki=pki,
+                disabled_admission=neutral.disabled_admission,
+            ),
+        ).arguments,
+        kube_controller_manager.component(
+            Path("kube-controller-manager"),
+            kube_controller_manager.Settings(
+                name=neutral.name, kubeconfig=pki, pki=pki, controllers=neutral.controllers
+            ),
+        ).arguments,
+    ]
+    digest = hashlib.sha256(json.dumps([_GENERATION, settings.version, arguments]).encode()).hexdigest()
+    return f"{settings.version}-{digest[:16]}.json"
+
+
+async def get(settings: PlaneSettings, starter: Starter, *, cache: Path, progress: Callable[[str], None]) -> Template:
+    """Read the template for `settings` from `cache`, or make it there first (5 s, once per version).
+
+    `settings` names a control plane that does not run yet; its name and directory are used for the one that is started.
+    """
+    path = cache / "templates" / file_name(settings)
+    found = _read(path)
+    if found is not None:
+        return found
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(f"{path}.lock", thread_local=False)
+    await asyncio.to_thread(lock.acquire)
+    try:
+        found = _read(path)
+        if found is not None:
+            return found
+        progress(f"Preparing the template of Kubernetes {settings.version} (once per version, about 5 s)")
+        made = await _make(settings, starter)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_bytes(made.dump())
+        partial.replace(path)
+        return made
+    finally:
+        lock.release()
+
+
+def _read(path: Path) -> Template | None:
+    try:
+        return Template.load(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        # Another version of this plugin, or a damaged disk: make it again.
+        return None
+
+
+async def _make(settings: PlaneSettings, starter: Starter) -> Template:
+    full = replace(
+        settings, service_range=ORIGIN.cidr, kubernetes_service_ip=ORIGIN.kubernetes_ip, ready_path="/readyz"
+    )
+    async with plane.running(full, starter) as control_plane:
+        client = control_plane.api()
+        datastore = Datastore(full.etcd_socket)
+        try:
+            return await _settled(full, client, datastore)
+        finally:
+            client.close()
+            datastore.close()
+
+
+async def _settled(settings: PlaneSettings, client: Client, datastore: Datastore) -> Template:
+    began = time.monotonic()
+    quiet_since, seen, missing = began, b"", "everything"
+    while time.monotonic() - began < settings.timeout:
+        state = await asyncio.to_thread(datastore.read, settings.etcd_prefix)
+        digest = hashlib.sha256(repr(sorted(state.items())).encode()).digest()
+        now = time.monotonic()
+        if digest != seen:
+            quiet_since, seen = now, digest
+        missing = await asyncio.to_thread(_missing, client)
+        if not missing and now - quiet_since >= _QUIET_SECONDS:
+            return from_state(settings.version, state, await asyncio.to_thread(_root_ca, client, state))
+        await asyncio.sleep(_POLL_SECONDS)
+    raise Timeout(
+        f"Settling of the template for Kubernetes {settings.version}",
+        elapsed=settings.timeout,
+        last_seen=f"still missing: {missing}" if missing else "all objects there, but they kept changing",
+    )
+
+
+def _missing(client: Client) -> str:
+    for namespace in _NAMESPACES:
+        for path in (f"serviceaccounts/{'default'}", "configmaps/kube-root-ca.crt"):
+            try:
+                client.call("GET", f"/api/v1/namespaces/{namespace}/{path}")
+            except ApiError as error:
+                return f"{namespace}/{path} ({error.status})"
+    for role in _AGGREGATED_ROLES:
+        try:
+            found = client.call("GET", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}")
+        except ApiError as error:
+            return f"clusterrole {role} ({error.status})"
+        if not found.get("rules"):
+            return f"the aggregated rules of clusterrole {role}"
+    return ""
+
+
+def _root_ca(client: Client, state: dict[bytes, bytes]) -> dict[bytes, dict[str, Any]]:
+    found: dict[bytes, dict[str, Any]] = {}
+    for key in state:
+        match: re.Match[bytes] | None = ROOT_CA_CONFIGMAP.fullmatch(key)
+        if match:
+            namespace = quote(match.group(1).decode())
+            found[key] = client.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt")
+    return found

@@ -1,0 +1,277 @@
+"""What all virtual clusters of a run share, on the embedded host: one etcd, templates, the host, the syncer.
+
+The one rule: it lives and dies as a whole. When a shared component ends, nothing that was built on it can be trusted
+any more; the owner is told through `failed`, closes this backplane and opens another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from http.client import HTTPException
+from pathlib import Path
+
+from pytest_vcluster.controlplane import etcd, kube_controller_manager, plane, template_store
+from pytest_vcluster.controlplane.component import Death, RunningComponent, Starter, describe_exit
+from pytest_vcluster.controlplane.datastore import Datastore
+from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
+from pytest_vcluster.controlplane.plane import PlaneSettings
+from pytest_vcluster.controlplane.template import Template
+from pytest_vcluster.errors import ProvisionError, Timeout, VClusterError
+from pytest_vcluster.hosts import binaries, embedded
+from pytest_vcluster.hosts.virtual import VirtualCluster
+from pytest_vcluster.settings import NodeShape, Settings
+from pytest_vcluster.toolchain import Component, Sources
+
+_POLL_SECONDS = 0.005
+
+
+class EmbeddedBackplane:
+    """The open backplane; made by `opened`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Path,
+        *,
+        starter: Starter,
+        register: Callable[[int], None],
+        progress: Callable[[str], None],
+        sources: Sources,
+    ) -> None:
+        self.deaths: list[Death] = []
+        self.failed = asyncio.Event()
+        self._settings = settings
+        self._directory = directory
+        self._starter = starter
+        self._register = register
+        self._progress = progress
+        self._sources = sources
+        self._host_version = binaries.newest(settings.versions)
+        self._free_ranges: list[ServiceRange] = list(reversed(SERVICE_RANGES[1:]))
+        self._templates: dict[str, asyncio.Task[Template]] = {}
+        self._closing = asyncio.Event()
+        self._host_task: asyncio.Task[None] | None = None
+        self._host: asyncio.Future[embedded.EmbeddedHost] = asyncio.get_running_loop().create_future()
+
+    @property
+    def etcd_socket(self) -> Path:
+        """The Unix socket of the shared etcd."""
+        return etcd.socket(self._directory)
+
+    async def host_ready(self) -> Mapping[str, object]:
+        """Start the host if need be, wait until it takes virtual clusters, and describe it."""
+        host = await self._running_host()
+        return {
+            "kind": "embedded",
+            "version": host.version,
+            "kubeconfig": str(host.plane.kubeconfig),
+            "url": host.plane.address.url,
+            "nodes": [node.name for node in self._settings.nodes],
+        }
+
+    @contextlib.asynccontextmanager
+    async def virtual_cluster(self, *, version: str, nodes: Sequence[NodeShape]) -> AsyncIterator[VirtualCluster]:
+        """Run a virtual cluster of `version`, ready to be leased.
+
+        Where the host runs already the cluster is on it, nodes and all; while the host still starts (the first cluster
+        of a run) the cluster does not wait, and gets its nodes as soon as there are any.
+        """
+        service_range = self._take_range()
+        try:
+            settings = await self._plane_settings(version, service_range)
+            template = await self._template(version)
+
+            def state(certificate_authority: str) -> Mapping[bytes, bytes]:
+                return template.clone(service_range=service_range, certificate_authority=certificate_authority)
+
+            async with plane.running(settings, self._starter, state=state) as control_plane:
+                cluster = VirtualCluster(
+                    control_plane,
+                    nodes=nodes,
+                    host={"kind": "embedded", "namespace": settings.name, "version": self._host_version},
+                )
+                self._watch(control_plane.components, cluster.deaths, cluster.died)
+                admission = asyncio.create_task(self._admit(cluster))
+                try:
+                    if self._host.done():
+                        await asyncio.shield(admission)
+                    yield cluster
+                finally:
+                    await self._dismiss(cluster, admission)
+        finally:
+            self._free_ranges.insert(0, service_range)
+
+    async def _admit(self, cluster: VirtualCluster) -> None:
+        try:
+            host = await self._running_host(start=False)
+            cluster.host_kubeconfig = str(host.plane.kubeconfig)
+            await asyncio.to_thread(
+                host.admit,
+                cluster.name,
+                nodes=cluster.nodes,
+                kubeconfig=cluster.plane.kubeconfig,
+                kubernetes_service_ip=cluster.plane.settings.kubernetes_service_ip,
+            )
+        except (OSError, HTTPException, VClusterError) as error:
+            status = f"could not take {cluster.name}: {error}"
+            cluster.deaths.append(Death(component="host", status=status, log="", tail=""))
+            cluster.died.set()
+
+    async def _dismiss(self, cluster: VirtualCluster, admission: asyncio.Task[None]) -> None:
+        if self._closing.is_set() or self.failed.is_set() or not self._host.done():
+            admission.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await admission
+            return
+        await admission
+        # A host that is just dying ends as a whole, with everything of this cluster on it.
+        with contextlib.suppress(OSError, HTTPException, VClusterError):
+            await asyncio.to_thread(self._host.result().dismiss, cluster.name, nodes=cluster.nodes)
+
+    async def _running_host(self, *, start: bool = True) -> embedded.EmbeddedHost:
+        if start and self._host_task is None:
+            self._host_task = asyncio.create_task(self._keep_host())
+        return await asyncio.shield(self._host)
+
+    async def _keep_host(self) -> None:
+        try:
+            paths = await binaries.have(
+                binaries.wanted_for_host(self._host_version),
+                self._sources,
+                register=self._register,
+                progress=self._progress,
+            )
+            settings = embedded.plane_settings(
+                version=self._host_version,
+                directory=self._directory,
+                etcd_socket=self.etcd_socket,
+                binaries=paths,
+                timeout=self._settings.timeout,
+            )
+            template = await self._template(self._host_version)
+            async with embedded.running(
+                settings, self._starter, directory=self._directory, binaries=paths, template=template
+            ) as host:
+                self._watch(host.components, self.deaths, self.failed)
+                self._host.set_result(host)
+                await self._closing.wait()
+        except (VClusterError, OSError, HTTPException) as error:
+            if not self._host.done():
+                self._host.set_exception(error)
+                self._host.exception()  # whoever asks for the host gets it; nobody may ask
+
+    async def _template(self, version: str) -> Template:
+        if version not in self._templates:
+            settings = await self._plane_settings(version, self._free_ranges[-1])
+            making = template_store.get(settings, self._starter, cache=self._sources.cache, progress=self._progress)
+            self._templates[version] = asyncio.create_task(making)
+        return await asyncio.shield(self._templates[version])
+
+    async def _plane_settings(self, version: str, service_range: ServiceRange) -> PlaneSettings:
+        paths = await binaries.have(
+            binaries.wanted_for_virtual(version), self._sources, register=self._register, progress=self._progress
+        )
+        name = f"vc-{secrets.token_hex(4)}"
+        return PlaneSettings(
+            name=name,
+            version=version,
+            directory=self._directory / name,
+            etcd_socket=self.etcd_socket,
+            service_range=service_range.cidr,
+            kubernetes_service_ip=service_range.kubernetes_ip,
+            apiserver_binary=paths[Component.KUBE_APISERVER],
+            controller_manager_binary=paths[Component.KUBE_CONTROLLER_MANAGER],
+            controllers=kube_controller_manager.VIRTUAL_CONTROLLERS,
+            timeout=self._settings.timeout,
+        )
+
+    def _take_range(self) -> ServiceRange:
+        if not self._free_ranges:
+            raise ProvisionError(
+                f"All {len(SERVICE_RANGES) - 1} Service ranges of the embedded host are in use. "
+                "End some kept clusters (`pytest-vcluster list`, `pytest-vcluster down`) or lower --vcluster-pool."
+            )
+        return self._free_ranges.pop()
+
+    def _watch(self, components: Iterable[RunningComponent], deaths: list[Death], died: asyncio.Event) -> None:
+        for component in components:
+
+            def ended(exited: asyncio.Future[int], component: RunningComponent = component) -> None:
+                if self._closing.is_set() or exited.cancelled():
+                    return
+                deaths.append(
+                    Death(
+                        component=component.name,
+                        status=describe_exit(exited.result()),
+                        log=str(component.log),
+                        tail=plane.tail(component.log),
+                    )
+                )
+                died.set()
+
+            component.exited.add_done_callback(ended)
+
+    async def _close(self) -> None:
+        self._closing.set()
+        for task in self._templates.values():
+            task.cancel()
+        if self._host_task is not None:
+            if not self._host.done():
+                self._host_task.cancel()
+            await asyncio.gather(self._host_task, return_exceptions=True)
+        await asyncio.gather(*self._templates.values(), return_exceptions=True)
+        if not self._host.done():
+            self._host.cancel()
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: Settings,
+    directory: Path,
+    *,
+    starter: Starter,
+    register: Callable[[int], None],
+    progress: Callable[[str], None],
+) -> AsyncIterator[EmbeddedBackplane]:
+    """Open the embedded backplane below `directory` (which must exist) and close it without a trace.
+
+    `register` hears of every process not started through `starter`; `progress` of everything that takes long.
+    """
+    sources = Sources.from_environ(os.environ, offline=settings.offline)
+    wanted = binaries.wanted_for_host(binaries.newest(settings.versions))
+    # One request for all that the run is sure to need, so that a first build is one piece of work with one progress.
+    paths = await binaries.have(wanted, sources, register=register, progress=progress)
+    backplane = EmbeddedBackplane(
+        settings, directory, starter=starter, register=register, progress=progress, sources=sources
+    )
+    store = await starter.start(etcd.component(binary=paths[Component.ETCD], directory=directory))
+    try:
+        await _healthy(store, directory, timeout=settings.timeout)
+        backplane._watch([store], backplane.deaths, backplane.failed)
+        try:
+            yield backplane
+        finally:
+            await backplane._close()
+    finally:
+        store.kill()
+        await store.exited
+
+
+async def _healthy(store: RunningComponent, directory: Path, *, timeout: float) -> None:
+    began = time.monotonic()
+    datastore = Datastore(etcd.socket(directory), timeout=5.0)
+    try:
+        while time.monotonic() - began < timeout:
+            if store.exited.done():
+                raise plane.ended_early(store)
+            if await asyncio.to_thread(datastore.is_healthy):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        datastore.close()
+    raise Timeout("etcd becoming healthy", elapsed=timeout, last_seen=plane.tail(store.log))

@@ -1,0 +1,186 @@
+"""The embedded host: a Kubernetes cluster made of processes, whose nodes and pods are simulated by kwok.
+
+The one rule: it needs no Docker, no root and no rights beyond this user's. It starts beside the first virtual cluster,
+which does not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_vcluster.controlplane import kube_controller_manager, kube_scheduler, kwok, plane
+from pytest_vcluster.controlplane.component import RunningComponent, Starter
+from pytest_vcluster.controlplane.datastore import without
+from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.networks import HOST_SERVICE_RANGE, SERVICE_RANGES
+from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
+from pytest_vcluster.controlplane.template import SERVICE_STATE, Template
+from pytest_vcluster.errors import ApiError, Timeout
+from pytest_vcluster.hosts import simulated_nodes, syncer
+from pytest_vcluster.hosts.binaries import Paths
+from pytest_vcluster.settings import NodeShape
+from pytest_vcluster.toolchain import Component
+
+NAME = "host"
+_STORAGE_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {
+        "name": "standard",
+        "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+    },
+    "provisioner": "kubernetes.io/host-path",
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "Immediate",
+}
+_POLL_SECONDS = 0.02
+
+
+def plane_settings(
+    *, version: str, directory: Path, etcd_socket: Path, binaries: Paths, timeout: float
+) -> PlaneSettings:
+    """Describe the host's control plane.
+
+    Pods arrive from virtual clusters, where ServiceAccount admission has already happened; here it would only make
+    them wait for a `default` ServiceAccount in a namespace that is milliseconds old.
+    """
+    return PlaneSettings(
+        name=NAME,
+        version=version,
+        directory=directory / NAME,
+        etcd_socket=etcd_socket,
+        service_range=HOST_SERVICE_RANGE,
+        kubernetes_service_ip="10.64.0.1",
+        apiserver_binary=binaries[Component.KUBE_APISERVER],
+        controller_manager_binary=binaries[Component.KUBE_CONTROLLER_MANAGER],
+        controllers=kube_controller_manager.HOST_CONTROLLERS,
+        timeout=timeout,
+        disabled_admission=("ServiceAccount",),
+        hostpath_provisioner=True,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class EmbeddedHost:
+    """A host that takes virtual clusters."""
+
+    plane: ControlPlane
+    directory: Path
+    version: str
+    timeout: float
+    components: list[RunningComponent]
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def admit(self, cluster: str, *, nodes: Sequence[NodeShape], kubeconfig: Path, kubernetes_service_ip: str) -> None:
+        """Make `cluster`'s namespace and nodes, and have the syncer carry it; blocks until its nodes are mirrored."""
+        client = self.plane.api()
+        try:
+            labels = {simulated_nodes.TENANT_LABEL: cluster}
+            client.call("POST", "/api/v1/namespaces", {"metadata": {"name": cluster, "labels": labels}})
+            for shape in nodes:
+                client.call("POST", "/api/v1/nodes", self._node(shape, cluster))
+            self._untainted(client, cluster, len(nodes))
+        finally:
+            client.close()
+        body = syncer.tenant(
+            name=cluster,
+            kubeconfig=kubeconfig,
+            host_namespace=cluster,
+            kubernetes_service_ip=kubernetes_service_ip,
+            private_nodes_label=simulated_nodes.TENANT_LABEL,
+        )
+        syncer.add_tenant(self.directory, body, timeout=self.timeout)
+
+    def dismiss(self, cluster: str, *, nodes: Sequence[NodeShape]) -> None:
+        """Undo `admit`; the host's namespace controller deletes what is left, in the background."""
+        syncer.remove_tenant(self.directory, cluster, timeout=self.timeout)
+        client = self.plane.api()
+        try:
+            client.call("DELETE", f"/api/v1/namespaces/{cluster}")
+            for shape in nodes:
+                client.call("DELETE", f"/api/v1/nodes/{simulated_nodes.host_name(cluster, shape.name)}")
+        finally:
+            client.close()
+
+    def _node(self, shape: NodeShape, cluster: str) -> dict[str, object]:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return simulated_nodes.to_host(
+            shape, cluster=cluster, number=next(self._numbers), version=self.version, now=now
+        )
+
+    def _untainted(self, client: Client, cluster: str, count: int) -> None:
+        # Admission taints every new node `not-ready`; the node lifecycle controller takes that off when it has seen it.
+        began = time.monotonic()
+        path = f"/api/v1/nodes?labelSelector={simulated_nodes.TENANT_LABEL.replace('/', '%2F')}%3D{cluster}"
+        tainted: list[str] = []
+        while time.monotonic() - began < self.timeout:
+            items = client.call("GET", path)["items"]
+            tainted = [
+                node["metadata"]["name"]
+                for node in items
+                if any(taint["key"] == "node.kubernetes.io/not-ready" for taint in node["spec"].get("taints", ()))
+            ]
+            if len(items) == count and not tainted:
+                return
+            time.sleep(_POLL_SECONDS)
+        raise Timeout(
+            f"Simulated nodes of {cluster} becoming schedulable",
+            elapsed=self.timeout,
+            last_seen=f"still tainted not-ready: {', '.join(tainted)}",
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: PlaneSettings, starter: Starter, *, directory: Path, binaries: Paths, template: Template
+) -> AsyncIterator[EmbeddedHost]:
+    """Run the host and its syncer, and end both without a trace."""
+    entries = without(template.entries, SERVICE_STATE)
+    hosts_template = Template(version=template.version, entries=entries, root_ca=template.root_ca)
+    started: list[RunningComponent] = []
+
+    def state(certificate_authority: str) -> dict[bytes, bytes]:
+        return hosts_template.clone(service_range=SERVICE_RANGES[0], certificate_authority=certificate_authority)
+
+    async with plane.running(settings, starter, state=state) as control_plane:
+        try:
+            config = syncer.write_config(directory, host_kubeconfig=control_plane.kubeconfig)
+            for component in (
+                syncer.component(config=config),
+                kwok.component(binaries[Component.KWOK], name=NAME, kubeconfig=control_plane.kubeconfig),
+                kube_scheduler.component(
+                    binaries[Component.KUBE_SCHEDULER], name=NAME, kubeconfig=control_plane.kubeconfig
+                ),
+            ):
+                started.append(await starter.start(component))  # noqa: PERF401 - what started so far must be killed on failure
+            await asyncio.to_thread(_furnish, control_plane)
+            await syncer.answering(started[0], directory, timeout=settings.timeout)
+            yield EmbeddedHost(
+                plane=control_plane,
+                directory=directory,
+                version=settings.version,
+                timeout=settings.timeout,
+                components=[*control_plane.components, *started],
+            )
+        finally:
+            for running_component in reversed(started):
+                running_component.kill()
+            await asyncio.gather(*(component.exited for component in started))
+
+
+def _furnish(control_plane: ControlPlane) -> None:
+    client = control_plane.api()
+    try:
+        client.call("POST", "/apis/storage.k8s.io/v1/storageclasses", _STORAGE_CLASS)
+    except ApiError as error:
+        if error.reason != "AlreadyExists":
+            raise
+    finally:
+        client.close()

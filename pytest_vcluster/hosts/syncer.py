@@ -1,0 +1,111 @@
+"""The run's syncer: one process that carries all virtual clusters of the run on the host.
+
+The one rule: it is spoken to through its configuration file and its admin socket only. It is a distribution of its own
+that may just as well run in a pod; the two packages share label names and these messages, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+
+from pytest_vcluster.controlplane.component import Component, RunningComponent
+from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.plane import ended_early, write_private
+from pytest_vcluster.errors import Timeout
+
+_POLL_SECONDS = 0.02
+_PATROL_SECONDS = 120
+
+
+def component(*, config: Path) -> Component:
+    """The syncer that reads `config`, run by this very interpreter."""
+    return Component(
+        name="syncer",
+        binary=Path(sys.executable),
+        arguments=("-m", "vcluster_syncer", "--config", str(config)),
+        environment={"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def write_config(directory: Path, *, host_kubeconfig: Path) -> Path:
+    """Write the syncer's configuration into `directory`, and return its path."""
+    path = directory / "syncer.json"
+    config = {
+        "host": {"kubeconfig": str(host_kubeconfig)},
+        "admin": {"unix": str(admin_socket(directory))},
+        "patrol_seconds": _PATROL_SECONDS,
+        "log_level": "info",
+    }
+    write_private(path, json.dumps(config))
+    return path
+
+
+def admin_socket(directory: Path) -> Path:
+    """Where the syncer of `directory` takes orders."""
+    return directory / "syncer.sock"
+
+
+def tenant(
+    *, name: str, kubeconfig: Path, host_namespace: str, kubernetes_service_ip: str, private_nodes_label: str
+) -> dict[str, object]:
+    """Describe a virtual cluster to the syncer: the body of POST /v1/tenants."""
+    return {
+        "name": name,
+        "virtual": {"kubeconfig": str(kubeconfig)},
+        "host_namespace": host_namespace,
+        "nodes": {"mode": "private", "label": private_nodes_label, "value": name},
+        "cluster_domain": "cluster.local",
+        "kubernetes_service_ip": kubernetes_service_ip,
+        "dns_service_ip": None,
+    }
+
+
+async def answering(process: RunningComponent, directory: Path, *, timeout: float) -> None:
+    """Wait until the syncer answers; ProvisionError if it ends, Timeout with what was last seen."""
+    began = time.monotonic()
+    last_seen = "no admin socket"
+    while time.monotonic() - began < timeout:
+        if process.exited.done():
+            raise ended_early(process)
+        try:
+            status, text = await asyncio.to_thread(_health, directory)
+        except (OSError, HTTPException) as error:
+            last_seen = f"{type(error).__name__}: {error}"
+        else:
+            if status == 200:
+                return
+            last_seen = f"/healthz answered {status}: {text[:200]}"
+        await asyncio.sleep(_POLL_SECONDS)
+    raise Timeout("The syncer's start", elapsed=timeout, last_seen=last_seen)
+
+
+def add_tenant(directory: Path, body: Mapping[str, object], *, timeout: float) -> None:
+    """Have the syncer carry a virtual cluster; returns once its lists are read and its nodes mirrored."""
+    client = Client.over_unix(admin_socket(directory), timeout=timeout)
+    try:
+        client.call("POST", "/v1/tenants", body)
+    finally:
+        client.close()
+
+
+def remove_tenant(directory: Path, name: str, *, timeout: float) -> None:
+    """Have the syncer forget a virtual cluster; what it made on the host stays for the caller to delete."""
+    client = Client.over_unix(admin_socket(directory), timeout=timeout)
+    try:
+        client.call("DELETE", f"/v1/tenants/{name}")
+    finally:
+        client.close()
+
+
+def _health(directory: Path) -> tuple[int, str]:
+    client = Client.over_unix(admin_socket(directory), timeout=5.0)
+    try:
+        return client.status("/healthz")
+    finally:
+        client.close()
