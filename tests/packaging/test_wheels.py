@@ -1,0 +1,78 @@
+"""What people install: built as for a release, and looked into."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def uv():
+    found = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".make" / "uv" / "bin" / "uv")
+    assert Path(found).exists(), "run `make packaging`, which installs uv"
+    return found
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("wheels")
+    subprocess.run(
+        [uv(), "build", "--all-packages", "--wheel", "--quiet", "--python", sys.executable, "--out-dir", directory],
+        cwd=ROOT,
+        check=True,
+    )
+    return {path.name.split("-")[0]: path for path in directory.glob("*.whl")}
+
+
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_there_are_two_distributions(wheels):
+    assert set(wheels) == {"pytest_vcluster", "vcluster_syncer"}
+
+
+def test_the_plugin_brings_its_types_and_data_and_nothing_else(wheels):
+    inside = names(wheels["pytest_vcluster"])
+    assert {"pytest_vcluster/py.typed", "pytest_vcluster/controlplane/kwok-stages.yaml"} <= set(inside)
+    tops = {name.split("/")[0] for name in inside}
+    assert tops == {"pytest_vcluster", next(top for top in tops if top.endswith(".dist-info"))}
+
+
+def test_the_syncer_is_a_distribution_of_its_own(wheels):
+    inside = names(wheels["vcluster_syncer"])
+    assert "vcluster_syncer/py.typed" in inside
+    assert not any(name.startswith("pytest_vcluster/") for name in inside)
+
+
+def test_pytest_finds_the_plugin_and_people_the_command(wheels):
+    with zipfile.ZipFile(wheels["pytest_vcluster"]) as archive:
+        entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        text = archive.read(entry_points).decode()
+    assert "[pytest11]\nvcluster = pytest_vcluster.plugin" in text
+    assert "pytest-vcluster = pytest_vcluster.cli:main" in text
+
+
+@pytest.mark.parametrize(
+    ("distribution", "allowed"),
+    [
+        ("pytest_vcluster", {"cryptography", "filelock", "kubernetes", "pytest", "pyyaml", "urllib3", "vcluster-syncer"}),
+        ("vcluster_syncer", {"aiohttp", "orjson", "pyyaml"}),
+    ],
+)
+def test_dependencies_are_few_and_known(wheels, distribution, allowed):
+    with zipfile.ZipFile(wheels[distribution]) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    required = {
+        line.removeprefix("Requires-Dist: ").split(">")[0].split(";")[0].strip()
+        for line in lines
+        if line.startswith("Requires-Dist: ") and "extra ==" not in line
+    }
+    assert required == allowed
