@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_vcluster.toolchain.cache import Verdict, verify
-    from pytest_vcluster.toolchain.places import locate
     from pytest_vcluster.toolchain.machine import check_runs
     from pytest_vcluster.toolchain.model import Binary, Component, Progress, Source, Sources, Wanted
+    from pytest_vcluster.toolchain.places import locate
     from pytest_vcluster.toolchain.supply import obtain
 
 __all__ = [
