@@ -1,0 +1,33 @@
+"""What is carried between a virtual cluster and its host, kind by kind, as pure functions.
+
+Nothing here does I/O or reads a clock. The one rule: a kind is a module with a `KIND`, kinds know each other only
+through the world they are shown, and `KINDS` is the whole list: there is no registration.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcluster_syncer.model import Kind
+from vcluster_syncer.translate import (
+    configmaps,
+    endpointslices,
+    events,
+    namespaces,
+    nodes,
+    pods,
+    secrets,
+    services,
+)
+
+# In this order the engine may start them: what others look at comes first.
+KINDS: Final[tuple[Kind, ...]] = (
+    namespaces.KIND,
+    nodes.KIND,
+    services.KIND,
+    configmaps.KIND,
+    secrets.KIND,
+    endpointslices.KIND,
+    pods.KIND,
+    events.KIND,
+)

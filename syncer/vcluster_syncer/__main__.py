@@ -1,0 +1,74 @@
+"""The command line: `python -m vcluster_syncer --config F.json`.
+
+The one rule: it ends when told to. SIGTERM, SIGINT and, with `--until-stdin-closes`, the end of whoever holds the other
+end of stdin all end it the same way, at once and with status 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from vcluster_syncer.config import Config, ConfigError, load
+from vcluster_syncer.kube.kubeconfig import KubeconfigError
+from vcluster_syncer.service import serve
+from vcluster_syncer.translate import KINDS
+
+_USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the syncer; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="vcluster-syncer", description="Carries the pods, services and volumes of virtual clusters on a host."
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, JSON")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end when standard input does, so as not to outlive a parent"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        config = load(options.config)
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=config.log_level.upper(),
+            format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+        )
+        asyncio.run(_run(config, until_stdin_closes=options.until_stdin_closes))
+    except (ConfigError, KubeconfigError) as error:
+        sys.stderr.write(f"vcluster-syncer: {error}\n")
+        return _USAGE_ERROR
+    return 0
+
+
+async def _run(config: Config, *, until_stdin_closes: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if until_stdin_closes:
+        # A thread, because stdin may be a file or a terminal, which the event loop can't watch everywhere.
+        threading.Thread(target=_drain_stdin, args=(loop, stop), daemon=True, name="stdin").start()
+    await serve(config, KINDS, stop=stop)
+
+
+def _drain_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        # Closed from the start: it is as much at its end as it can be.
+        pass
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(stop.set)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

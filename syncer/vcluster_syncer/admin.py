@@ -1,0 +1,104 @@
+"""The admin API: HTTP on a Unix socket, for whoever started the syncer.
+
+The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in JSON what came of it.
+
+    GET    /healthz            200 "ok"
+    GET    /v1/tenants         200, a list: per tenant its readiness, what is queued, what is not in order
+    POST   /v1/tenants         201 once its lists are read and its nodes mirrored; 400 bad description,
+                               409 name or namespace is taken, 504 its API server could not be read in time
+    DELETE /v1/tenants/{name}  200 when nothing of it runs any more; 404 unknown
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+
+from vcluster_syncer.config import ConfigError, parse_tenant
+from vcluster_syncer.engine.tenant import NotSynced
+from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
+from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
+
+_STATUS: dict[type[Exception], int] = {
+    ConfigError: 400,
+    KubeconfigError: 400,
+    NoSuchTenant: 404,
+    TenantExists: 409,
+    NotSynced: 504,
+}
+
+
+@asynccontextmanager
+async def served(tenants: Tenants, socket: Path) -> AsyncIterator[None]:
+    """Serve the admin API at `socket`, which only this user may use; the file is gone afterwards."""
+    app = web.Application(middlewares=[_errors])
+    doorway = _Doorway(tenants)
+    app.router.add_get("/healthz", doorway.healthz)
+    app.router.add_get("/v1/tenants", doorway.show)
+    app.router.add_post("/v1/tenants", doorway.add)
+    app.router.add_delete("/v1/tenants/{name}", doorway.remove)
+    # A socket that a killed predecessor left would be "address in use".
+    _remove(socket)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(socket)).start()
+        _make_private(socket)
+        yield
+    finally:
+        await runner.cleanup()
+        _remove(socket)
+
+
+def _make_private(socket: Path) -> None:
+    socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+
+def _remove(socket: Path) -> None:
+    socket.unlink(missing_ok=True)
+
+
+class _Doorway:
+    """The handlers."""
+
+    def __init__(self, tenants: Tenants) -> None:
+        self._tenants = tenants
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Answer."""
+        return web.Response(text="ok")
+
+    async def show(self, _request: web.Request) -> web.Response:
+        """Tell of all tenants."""
+        return _json(self._tenants.describe())
+
+    async def add(self, request: web.Request) -> web.Response:
+        """Carry a tenant."""
+        config = parse_tenant(await request.read())
+        await self._tenants.add(config.tenant, load(config.kubeconfig))
+        return _json({"name": config.tenant.name}, status=201)
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """Stop carrying a tenant."""
+        name = request.match_info["name"]
+        await self._tenants.remove(name)
+        return _json({"name": name})
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except tuple(_STATUS) as error:
+        return _json({"error": str(error)}, status=_STATUS[type(error)])
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")

@@ -1,0 +1,158 @@
+"""What the syncer is told: by its configuration file, and of each tenant by whoever adds it.
+
+The one rule: read once, at the edge, into frozen values. What is missing, unknown or of the wrong type is one error
+that names the field and what belongs there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from vcluster_syncer.model import Tenant
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """A configuration can't be used; the message tells the field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The configuration of a process."""
+
+    host_kubeconfig: Path
+    """Credentials for the host cluster. Explicit: no ambient kubeconfig, no service account is looked for."""
+    admin_socket: Path
+    """Where the admin API listens: a Unix socket that only this user may use."""
+    host_namespace: str = ""
+    """The only namespace of the host that may be watched; empty watches all, which many tenants share."""
+    patrol_seconds: float = 120.0
+    """How often memory is compared with the servers, in seconds."""
+    log_level: str = "info"
+    """One of `LOG_LEVELS`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantConfig:
+    """A virtual cluster to carry."""
+
+    tenant: Tenant
+    kubeconfig: Path
+    """Credentials for the virtual API server."""
+
+
+def load(path: Path) -> Config:
+    """Read the configuration file at `path`."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"configuration {path} can't be read: {error.strerror}; see --config") from error
+    return parse_config(_parse(text, str(path)), source=str(path))
+
+
+def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
+    """Read a configuration."""
+    fields = _Fields(document, source)
+    host, admin = fields.mapping("host"), fields.mapping("admin")
+    patrol = fields.take("patrol_seconds", (int, float), 120.0)
+    if patrol <= 0:
+        raise ConfigError(f"{source}: patrol_seconds must be more than 0, it is {patrol}")
+    level = fields.take("log_level", str, "info")
+    if level not in LOG_LEVELS:
+        raise ConfigError(f"{source}: log_level must be one of {', '.join(LOG_LEVELS)}, it is {level!r}")
+    config = Config(
+        host_kubeconfig=Path(host.required("kubeconfig")),
+        host_namespace=host.take("namespace", str, ""),
+        admin_socket=Path(admin.required("unix")),
+        patrol_seconds=float(patrol),
+        log_level=level,
+    )
+    for part in (host, admin, fields):
+        part.nothing_else()
+    return config
+
+
+def parse_tenant(body: bytes) -> TenantConfig:
+    """Read the description of a tenant, as the admin API receives it."""
+    fields = _Fields(_parse(body, "tenant"), "tenant")
+    name = fields.required("name")
+    virtual = fields.mapping("virtual")
+    nodes = fields.mapping("nodes", optional=True)
+    mode = nodes.take("mode", str, "private")
+    if mode not in ("private", "shared"):
+        raise ConfigError(f"tenant.nodes: mode must be private or shared, it is {mode!r}")
+    config = TenantConfig(
+        kubeconfig=Path(virtual.required("kubeconfig")),
+        tenant=Tenant(
+            name=name,
+            host_namespace=fields.required("host_namespace"),
+            kubernetes_service_ip=fields.required("kubernetes_service_ip"),
+            dns_service_ip=fields.take("dns_service_ip", (str, type(None)), None),
+            cluster_domain=fields.take("cluster_domain", str, "cluster.local"),
+            private_nodes=mode == "private",
+            node_label=nodes.take("label", str, "vcluster-syncer/tenant"),
+            node_label_value=nodes.take("value", str, name),
+        ),
+    )
+    for part in (virtual, nodes, fields):
+        part.nothing_else()
+    return config
+
+
+class _Fields:
+    """The fields of one JSON object; remembers which were asked for, so that a misspelt one is not ignored."""
+
+    def __init__(self, values: Mapping[str, Any], source: str) -> None:
+        self._values = values
+        self._source = source
+        self._asked: list[str] = []
+
+    def take(self, name: str, types: type | tuple[type, ...], default: T) -> Any:
+        """The value of a field, or `default`."""
+        self._asked.append(name)
+        value = self._values.get(name, default)
+        # A bool is an int to Python, and never meant as one.
+        if not isinstance(value, types) or isinstance(value, bool):
+            wanted = types if isinstance(types, tuple) else (types,)
+            names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in wanted)
+            raise ConfigError(f"{self._source}: {name} must be {names}, it is {value!r}")
+        return value
+
+    def required(self, name: str) -> str:
+        """A text that must be there and not be empty."""
+        value = self.take(name, str, "")
+        if not value:
+            raise ConfigError(f"{self._source}: {name} is missing")
+        return str(value)
+
+    def mapping(self, name: str, *, optional: bool = False) -> _Fields:
+        """A nested object."""
+        self._asked.append(name)
+        value = self._values.get(name, {} if optional else None)
+        if not isinstance(value, dict):
+            raise ConfigError(f"{self._source}: {name} must be an object, it is {value!r}")
+        return _Fields(value, f"{self._source}.{name}")
+
+    def nothing_else(self) -> None:
+        """Complain about fields that nobody asked for."""
+        unknown = sorted(set(self._values) - set(self._asked))
+        if unknown:
+            raise ConfigError(f"{self._source}: unknown {', '.join(unknown)}; known are {', '.join(self._asked)}")
+
+
+def _parse(text: bytes, source: str) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"{source} is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ConfigError(f"{source} must be a JSON object")
+    return parsed

@@ -1,0 +1,87 @@
+"""One pass over one key, the same for every kind: look at the world, ask the kind, do what it says.
+
+The one rule: it decides nothing. What should be is the kind's word, how to retry is the queue's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vcluster_syncer.engine.execute import Executor
+from vcluster_syncer.engine.memory import Memory
+from vcluster_syncer.engine.outcomes import DONE, Done, Failed, Later, Outcome
+from vcluster_syncer.engine.timing import Timing
+from vcluster_syncer.model import Later as LaterAction
+from vcluster_syncer.model import Reference
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Writes:
+    since: float
+    passes: int
+
+
+class Controller:
+    """The passes of one tenant. `clock` counts seconds for noticing fights."""
+
+    def __init__(self, memory: Memory, executor: Executor, *, timing: Timing, clock: Callable[[], float]) -> None:
+        self._memory = memory
+        self._executor = executor
+        self._timing = timing
+        self._clock = clock
+        self._writes: dict[Reference, _Writes] = {}
+        self.passes = 0
+
+    async def work(self, reference: Reference) -> Outcome:
+        """Bring one key a step closer to what its kind wants; never raises."""
+        try:
+            return await self._pass(reference)
+        except Exception as error:
+            # A bug in a kind concerns its key, not the tenant.
+            resource, key = reference
+            _log.exception("tenant %s: %s %s", self._memory.tenant.name, resource.kind, "/".join(key))
+            return Failed(f"{type(error).__name__}: {error}")
+
+    async def _pass(self, reference: Reference) -> Outcome:
+        self.passes += 1
+        resource, key = reference
+        memory = self._memory
+        kind = memory.kinds[resource]
+        virtual = memory.virtual(resource, key) if kind.watch_virtual else None
+        host = memory.host(resource, key) if kind.watch_host else None
+        later: Later | None = None
+        wrote = False
+        for action in kind.reconcile(key, virtual, host, memory):
+            outcome = await self._executor.execute(action, reference)
+            wrote = wrote or not isinstance(action, LaterAction)
+            if isinstance(outcome, Later):
+                later = outcome if later is None or outcome.seconds < later.seconds else later
+            elif not isinstance(outcome, Done):
+                return outcome
+        if wrote:
+            return self._after_writing(reference) or later or DONE
+        if virtual is None and host is None:
+            self._writes.pop(reference, None)
+        return later or DONE
+
+    def _after_writing(self, reference: Reference) -> Outcome | None:
+        """Notice when a key never comes to rest: somebody undoes what we do, and is undone by us."""
+        now = self._clock()
+        writes = self._writes.setdefault(reference, _Writes(now, 0))
+        if now - writes.since > self._timing.fight_window:
+            writes.since, writes.passes = now, 0
+        writes.passes += 1
+        if writes.passes < self._timing.fight_passes:
+            return None
+        del self._writes[reference]
+        resource, key = reference
+        why = (
+            f"{resource.kind} {'/'.join(key)} was written {writes.passes} times within "
+            f"{self._timing.fight_window:g} s: somebody else keeps changing it back"
+        )
+        _log.warning("tenant %s: %s", self._memory.tenant.name, why)
+        return Failed(why, self._timing.fight_pause)

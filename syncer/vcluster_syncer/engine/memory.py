@@ -1,0 +1,155 @@
+"""All the engine knows of one tenant, and the `World` its kinds look at.
+
+The one rule: every change, whoever brought it (a watch, a list, the answer to our own write), takes the same way: into
+a store, into the indexes, then the keys it concerns are queued. So no way of learning something can forget somebody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from vcluster_syncer.engine.guard import guarded
+from vcluster_syncer.engine.host_objects import HostObjects
+from vcluster_syncer.engine.references import References
+from vcluster_syncer.engine.store import Store, key_of
+from vcluster_syncer.engine.tokens import Tokens
+from vcluster_syncer.model import Key, Kind, Object, Reference, Resource, Tenant, Token, TokenRequest
+
+
+class Memory:
+    """The stores and indexes of one tenant. `enqueue` is told of every key that should be looked at again."""
+
+    def __init__(
+        self,
+        tenant: Tenant,
+        kinds: Sequence[Kind],
+        *,
+        enqueue: Callable[[Reference], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.tokens = Tokens(clock)
+        self.kinds = {kind.resource: kind for kind in kinds}
+        self._tenant = tenant
+        self._enqueue = enqueue
+        self._clock = clock
+        self._live = False
+        self._references = References()
+        self.virtual_stores = {
+            kind.resource: Store(kind.resource, self._virtual_watcher(kind)) for kind in kinds if kind.watch_virtual
+        }
+        self.host_objects = {
+            resource: HostObjects(resource, owners, tenant, self._host_changed)
+            for resource, owners in host_owners(kinds).items()
+        }
+
+    # What kinds see: `World`.
+
+    @property
+    def tenant(self) -> Tenant:
+        """The virtual cluster this is about."""
+        return self._tenant
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock()
+
+    def virtual(self, resource: Resource, key: Key) -> Object | None:
+        """Return a virtual object of a watched kind."""
+        return self._virtual_store(resource).get(key)
+
+    def virtual_list(self, resource: Resource, namespace: str | None = None) -> Iterable[Object]:
+        """Return the virtual objects of a watched kind, of one namespace or of all."""
+        return self._virtual_store(resource).objects(namespace)
+
+    def host(self, resource: Resource, key: Key, *, owner: Resource | None = None) -> Object | None:
+        """Return the host object that the kind `owner` (its own, if None) keeps for a virtual key."""
+        return self._host_side(resource).of(owner or resource, key)
+
+    def host_named(self, resource: Resource, name: str) -> Object | None:
+        """Return the object of that host name, ours or not."""
+        return self._host_side(resource).named(name)
+
+    def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
+        """Return the virtual objects that use this one, whether or not this one exists."""
+        return self._references.users((resource, key))
+
+    def token(self, request: TokenRequest) -> Token | None:
+        """Return what a `RequestToken` of exactly this request has brought."""
+        return self.tokens.get(request)
+
+    # What the engine does with it.
+
+    def go_live(self) -> None:
+        """Everything is read: queue every key, and from now on every key that a change concerns."""
+        self._live = True
+        for reference in self.all_keys():
+            self._enqueue(reference)
+
+    def all_keys(self) -> Iterator[Reference]:
+        """Every key there is an object for, on either side."""
+        for resource in self.kinds:
+            keys: dict[Key, None] = {}
+            if resource in self.virtual_stores:
+                keys.update((key_of(obj), None) for obj in self.virtual_stores[resource].objects())
+            for objects in self.host_objects.values():
+                if resource in objects.owners:
+                    keys.update((key, None) for key in objects.keys(resource))
+            for key in keys:
+                yield resource, key
+
+    def _virtual_watcher(self, kind: Kind) -> Callable[[Object | None, Object | None], None]:
+        def changed(old: Object | None, new: Object | None) -> None:
+            present = new if new is not None else old
+            if present is None:
+                return
+            reference = (kind.resource, key_of(present))
+            uses: frozenset[Reference] = frozenset()
+            if new is not None:
+                uses = guarded(uses, kind.references, new)
+            entered_or_left = self._references.update(reference, uses)
+            if self._live:
+                self._enqueue(reference)
+                self._queue_all(entered_or_left)
+                self._queue_all(self._references.users(reference))
+                self._wake(kind, present)
+
+        return changed
+
+    def _host_changed(self, resource: Resource, present: Object, concerned: Iterable[Reference]) -> None:
+        if not self._live:
+            return
+        self._queue_all(concerned)
+        kind = self.kinds.get(resource)
+        if kind is not None:
+            self._wake(kind, present)
+
+    def _wake(self, kind: Kind, present: Object) -> None:
+        # A kind may yield lazily, so the whole iteration is guarded.
+        self._queue_all(guarded((), lambda: tuple(kind.wakes(present, self))))
+
+    def _queue_all(self, references: Iterable[Reference]) -> None:
+        for reference in references:
+            if reference[0] in self.kinds:
+                self._enqueue(reference)
+
+    def _virtual_store(self, resource: Resource) -> Store:
+        store = self.virtual_stores.get(resource)
+        if store is None:
+            raise LookupError(f"no kind watches {resource.plural} in the virtual cluster, so nothing is known of them")
+        return store
+
+    def _host_side(self, resource: Resource) -> HostObjects:
+        objects = self.host_objects.get(resource)
+        if objects is None:
+            raise LookupError(f"no kind watches {resource.plural} on the host, so nothing is known of them")
+        return objects
+
+
+def host_owners(kinds: Sequence[Kind]) -> dict[Resource, tuple[Kind, ...]]:
+    """Which host resources are watched, and for which kinds."""
+    owners: dict[Resource, tuple[Kind, ...]] = {}
+    for kind in kinds:
+        for resource in (*((kind.resource,) if kind.watch_host else ()), *kind.companions):
+            owners[resource] = (*owners.get(resource, ()), kind)
+    return owners

@@ -1,0 +1,172 @@
+"""One tenant: its client, its watches, its memory, its queue, in one task group.
+
+The one rule: everything of a tenant ends with `carry`. Nothing outlives it, no other tenant notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vcluster_syncer.engine.controller import Controller
+from vcluster_syncer.engine.execute import Executor
+from vcluster_syncer.engine.host_side import HostSide, patrol
+from vcluster_syncer.engine.memory import Memory
+from vcluster_syncer.engine.queue import Queue
+from vcluster_syncer.engine.timing import Timing
+from vcluster_syncer.engine.watch import Watch
+from vcluster_syncer.kube.client import Client
+from vcluster_syncer.kube.kubeconfig import Server
+from vcluster_syncer.model import Key, Kind, Reference, Resource, Tenant
+
+_log = logging.getLogger(__name__)
+_PATROL_AT_ONCE = 200
+
+
+class NotSynced(Exception):
+    """A tenant's lists could not be read in time; the message tells which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all tenants of a process have in common."""
+
+    kinds: Sequence[Kind]
+    host: HostSide
+    timing: Timing
+    jitter: random.Random
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+
+
+class TenantSync:
+    """Carries one virtual cluster on the host."""
+
+    def __init__(self, tenant: Tenant, server: Server, around: Surroundings) -> None:
+        self.tenant = tenant
+        self._server = server
+        self._around = around
+        self._queue: Queue[Reference] | None = None
+        self._watches: tuple[Watch, ...] = ()
+        self._memory = Memory(tenant, around.kinds, enqueue=self._enqueue, clock=around.now)
+
+    async def carry(self, *, ready: Callable[[], None]) -> None:
+        """Sync until cancelled. Calls `ready` once everything was read and looked at; NotSynced if that can't be."""
+        around, memory = self._around, self._memory
+        around.host.attach(memory)
+        try:
+            async with (
+                Client.open(self._server, timeout=around.timing.request) as client,
+                asyncio.TaskGroup() as tasks,
+            ):
+                executor = Executor(memory, virtual=client, host=around.host.client)
+                clock = asyncio.get_running_loop().time
+                controller = Controller(memory, executor, timing=around.timing, clock=clock)
+                self._queue = Queue(
+                    controller.work, spawn=tasks.create_task, timing=around.timing, jitter=around.jitter
+                )
+                self._watches = tuple(
+                    Watch(client, resource, store, timing=around.timing, jitter=around.jitter)
+                    for resource, store in memory.virtual_stores.items()
+                )
+                for watch in self._watches:
+                    tasks.create_task(watch.run(), name=f"{self.tenant.name}: watch of {watch.resource.plural}")
+                try:
+                    await self._read()
+                    memory.go_live()
+                    self._queue.start()
+                    await self._settle(self._queue)
+                    ready()
+                    await self._patrol()
+                finally:
+                    # Before the group waits for its tasks to end: nobody may give it new ones meanwhile.
+                    around.host.detach(memory)
+                    self._queue.close()
+        finally:
+            around.host.detach(memory)
+
+    def describe(self) -> dict[str, Any]:
+        """Tell per kind what is remembered and queued, and all that is not in order."""
+        depths = {} if self._queue is None else self._queue.depths
+        errors = {} if self._queue is None else self._queue.errors
+        counts: dict[tuple[Resource, str], int] = {}
+        for (resource, _), state in depths.items():
+            counts[resource, state] = counts.get((resource, state), 0) + 1
+        kinds = {
+            resource.plural: {
+                "virtual": len(self._memory.virtual_stores.get(resource, ())),
+                "host": len(self._memory.host_objects.get(resource, ())),
+                **{state: counts.get((resource, state), 0) for state in ("ready", "active", "delayed")},
+            }
+            for resource in self._memory.kinds
+        }
+        return {
+            "kinds": kinds,
+            "watch_restarts": sum(watch.restarts for watch in self._watches),
+            "errors": [
+                *(f"{resource.kind} {_shown(key)}: {why}" for (resource, key), why in errors.items()),
+                *(f"watch of {watch.resource.plural}: {watch.last_error}" for watch in self._watches if watch.ailing),
+            ],
+        }
+
+    async def _read(self) -> None:
+        """Wait until both sides are read. Acting on one side alone would delete the other."""
+        try:
+            async with asyncio.timeout(self._around.timing.synced), asyncio.TaskGroup() as reads:
+                reads.create_task(self._around.host.read(self._memory))
+                for watch in self._watches:
+                    reads.create_task(_synced(watch))
+        except TimeoutError as error:
+            raise NotSynced(self._unread()) from error
+
+    def _unread(self) -> str:
+        lines = [
+            f"{watch.resource.plural}: {watch.last_error or 'no answer yet'}"
+            for watch in self._watches
+            if not watch.synced.is_set()
+        ]
+        seen = "; ".join(lines) or "all of the virtual cluster, but not all of the host"
+        return (
+            f"tenant {self.tenant.name!r}: its objects were not read within {self._around.timing.synced:g} s. "
+            f"Last seen from {self._server.url}: {seen}. Check that the API server there is up and that the kubeconfig "
+            "in `virtual.kubeconfig` may list."
+        )
+
+    async def _settle(self, queue: Queue[Reference]) -> None:
+        try:
+            async with asyncio.timeout(self._around.timing.settled):
+                await queue.settled()
+        except TimeoutError:
+            _log.warning(
+                "tenant %s: not everything is in order after %g s: %s",
+                self.tenant.name,
+                self._around.timing.settled,
+                list(queue.errors.values())[:3],
+            )
+
+    async def _patrol(self) -> None:
+        """Compare slowly, for ever. What no watch told us and no bug let us do is put right here."""
+        timing, jitter = self._around.timing, self._around.jitter
+        while True:
+            await asyncio.sleep(timing.patrol * jitter.uniform(0.9, 1.1))
+            await patrol(self._watches)
+            for number, reference in enumerate(list(self._memory.all_keys())):
+                self._enqueue(reference)
+                if number % _PATROL_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    def _enqueue(self, reference: Reference) -> None:
+        if self._queue is not None:
+            self._queue.add(reference)
+
+
+async def _synced(watch: Watch) -> None:
+    await watch.synced.wait()
+
+
+def _shown(key: Key) -> str:
+    return f"{key.namespace}/{key.name}" if key.namespace else key.name

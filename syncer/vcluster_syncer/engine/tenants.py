@@ -1,0 +1,133 @@
+"""The tenants of a process: they come and go while it runs.
+
+The one rule: what goes wrong in one tenant stays in it. A tenant in which the engine itself failed is started again,
+with backoff; a tenant that never came up is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from vcluster_syncer.engine.tenant import NotSynced, Surroundings, TenantSync
+from vcluster_syncer.kube.kubeconfig import Server
+from vcluster_syncer.model import Tenant
+
+_log = logging.getLogger(__name__)
+
+
+class TenantExists(Exception):
+    """A tenant of that name, or in that host namespace, is already carried."""
+
+
+class NoSuchTenant(Exception):
+    """No tenant of that name is carried."""
+
+
+@dataclass(slots=True)
+class _Carried:
+    sync: TenantSync
+    ready: asyncio.Future[None]
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    last_failure: str = ""
+
+
+class Tenants:
+    """Who is carried."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._carried: dict[str, _Carried] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, around: Surroundings) -> AsyncIterator[Tenants]:
+        """No tenants yet; those still there at the end are removed."""
+        tenants = cls(around)
+        try:
+            yield tenants
+        finally:
+            await asyncio.gather(*(tenants.remove(name) for name in list(tenants._carried)))
+
+    async def add(self, tenant: Tenant, server: Server) -> None:
+        """Carry a tenant; returns once its objects were read and each was looked at.
+
+        TenantExists, NotSynced, or NoSuchTenant if it was removed meanwhile. After an error it is not carried.
+        """
+        for name, other in self._carried.items():
+            if name == tenant.name or other.sync.tenant.host_namespace == tenant.host_namespace:
+                raise TenantExists(
+                    f"tenant {name!r} (host namespace {other.sync.tenant.host_namespace!r}) is already carried; "
+                    "DELETE it first, or choose another name and namespace"
+                )
+        carried = _Carried(TenantSync(tenant, server, self._around), asyncio.get_running_loop().create_future())
+        self._carried[tenant.name] = carried
+        carried.task = asyncio.create_task(self._carry(carried, server), name=f"tenant {tenant.name}")
+        try:
+            await asyncio.shield(carried.ready)
+        except BaseException:
+            if self._carried.get(tenant.name) is carried:
+                await self.remove(tenant.name)
+            raise
+
+    async def remove(self, name: str) -> None:
+        """Stop carrying a tenant: when this returns, its tasks have ended and its connections are closed."""
+        carried = self._carried.pop(name, None)
+        if carried is None:
+            raise NoSuchTenant(f"no tenant {name!r}; there are: {', '.join(self._carried) or 'none'}")
+        if carried.task is not None:
+            carried.task.cancel()
+            await asyncio.wait([carried.task])
+        if not carried.ready.done():
+            carried.ready.set_exception(NoSuchTenant(f"tenant {name!r} was removed before it was ready"))
+        elif carried.ready.exception() is not None:
+            # Seen by `add`, or nobody asks any more.
+            pass
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Tell of every tenant whether it is ready, what is queued and what is not in order."""
+        return [
+            {
+                "name": name,
+                "host_namespace": carried.sync.tenant.host_namespace,
+                "ready": carried.ready.done(),
+                "failures": carried.failures,
+                "last_failure": carried.last_failure,
+                **carried.sync.describe(),
+            }
+            for name, carried in self._carried.items()
+        ]
+
+    async def _carry(self, carried: _Carried, server: Server) -> None:
+        """Carry until cancelled, again and again if the engine fails in it."""
+        while True:
+            try:
+                await carried.sync.carry(ready=lambda: _set(carried.ready))
+            except Exception as error:
+                cause = _single(error)
+                if not carried.ready.done():
+                    carried.ready.set_exception(cause)
+                    return
+                carried.failures += 1
+                carried.last_failure = f"{type(cause).__name__}: {cause}"
+                if not isinstance(cause, NotSynced):
+                    _log.exception("tenant %s: starting again", carried.sync.tenant.name)
+            await asyncio.sleep(self._around.timing.restart.after(carried.failures, jitter=self._around.jitter))
+            carried.sync = TenantSync(carried.sync.tenant, server, self._around)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _single(error: Exception) -> Exception:
+    """The one error in a task group's wrapping."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

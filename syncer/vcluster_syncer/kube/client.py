@@ -1,0 +1,114 @@
+"""Sends prepared requests to one API server.
+
+The one rule: errors of the HTTP library end here. Whatever goes wrong on the way is `Unreachable`, whatever the server
+refuses is what `responses` makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from vcluster_syncer.kube.errors import Unreachable
+from vcluster_syncer.kube.kubeconfig import Server, ssl_context
+from vcluster_syncer.kube.requests import Request
+from vcluster_syncer.kube.responses import Lines, Page, parse_error, parse_object, parse_page
+
+# Below what an API server allows an idle connection (Go's default for it is 90 s), so that it is us who close.
+_KEEP_IDLE = 60.0
+_CONNECT = 10.0
+
+# What an HTTP client can raise. aiohttp raises bare OSError and TimeoutError too.
+_NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Client:
+    """Talks to one API server over as many connections as there are requests at a time; keeps them open.
+
+    How many requests there are at a time is for the caller to bound: a limit here would let watches, which never end,
+    starve writes.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, server: Server, *, timeout: float) -> None:
+        self._session = session
+        self._base = server.url
+        self._server_name = server.server_name or None
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, server: Server, *, timeout: float = 30.0) -> AsyncIterator[Client]:
+        """A client of `server`, whose connections are closed at the end; KubeconfigError for unusable certificates."""
+        tls = ssl_context(server)
+        connector = aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls, keepalive_timeout=_KEEP_IDLE)
+        # gzip would cost more than it saves on the way to a server nearby.
+        headers = {"User-Agent": "vcluster-syncer", "Accept": "application/json", "Accept-Encoding": "identity"}
+        if server.token:
+            headers["Authorization"] = f"Bearer {server.token}"
+        session = aiohttp.ClientSession(
+            connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        )
+        try:
+            yield cls(session, server, timeout=timeout)
+        finally:
+            await session.close()
+
+    async def send(self, request: Request) -> dict[str, Any]:
+        """Send a request that answers with an object; a KubeError otherwise."""
+        return parse_object(await self._send(request), request=str(request))
+
+    async def send_list(self, request: Request) -> Page:
+        """Send a request that answers with a page of a list."""
+        return parse_page(await self._send(request), request=str(request))
+
+    @asynccontextmanager
+    async def stream(self, request: Request, *, silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Send a request that answers line by line; Unreachable if nothing comes for `silence` seconds."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=silence)
+        try:
+            async with self._request(request, timeout) as response:
+                if response.status >= 300:
+                    raise parse_error(response.status, await response.read(), response.headers, request=str(request))
+                yield self._lines(response)
+        except _NO_ANSWER as error:
+            raise _unreachable(error, request) from error
+
+    @staticmethod
+    async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        lines = Lines()
+        while data := await response.content.readany():
+            for line in lines.feed(data):
+                yield line
+
+    async def _send(self, request: Request) -> bytes:
+        try:
+            async with self._request(request, self._timeout) as response:
+                body = await response.read()
+        except _NO_ANSWER as error:
+            raise _unreachable(error, request) from error
+        if response.status >= 300:
+            raise parse_error(response.status, body, response.headers, request=str(request))
+        return body
+
+    @asynccontextmanager
+    async def _request(self, request: Request, timeout: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {} if request.body is None else {"Content-Type": request.content_type}
+        async with self._session.request(
+            request.method,
+            self._base + request.path,
+            data=request.body,
+            headers=headers,
+            timeout=timeout,
+            server_hostname=self._server_name,
+            allow_redirects=False,
+        ) as response:
+            yield response
+
+
+def _unreachable(error: BaseException, request: Request) -> Unreachable:
+    if isinstance(error, TimeoutError):
+        return Unreachable("no answer in time", request=str(request))
+    return Unreachable(f"{type(error).__name__}: {error}", request=str(request))

@@ -1,0 +1,296 @@
+"""The words the pure half of the syncer and its engine share.
+
+A kind decides, the engine does. A kind's `reconcile` is a pure function of one key's virtual object, its host
+object and a read-only `World`; it answers with actions, which are plain data. It is level-based: it is told which
+key to look at, never what happened to it. The one rule of this module: everything in it is an immutable value or a
+Protocol, and nothing here does I/O, reads a clock or knows a kind.
+
+Objects are the API server's JSON as mappings. Nobody changes an object that was handed in: whoever needs a
+different one builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+Object: TypeAlias = Mapping[str, Any]
+"""A Kubernetes object as JSON: read only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object as the API server names it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """What an object of this resource says in its `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Return the URL path of a collection (no name), an object or a subresource; no namespace means all of them."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/" + "/".join(parts)
+
+
+PODS = Resource("", "v1", "pods", "Pod")
+SERVICES = Resource("", "v1", "services", "Service")
+CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap")
+SECRETS = Resource("", "v1", "secrets", "Secret")
+EVENTS = Resource("", "v1", "events", "Event")
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+
+
+class Key(NamedTuple):
+    """Where a virtual object lives: always the *virtual* namespace ("" when cluster-scoped) and the *virtual* name."""
+
+    namespace: str
+    name: str
+
+
+Reference: TypeAlias = tuple[Resource, Key]
+"""Names one virtual object of one kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A virtual cluster as the syncer sees it."""
+
+    name: str
+    """Unique on the host; the value of the tenant label on every host object of this virtual cluster."""
+    host_namespace: str
+    """The one host namespace that carries all namespaced objects of this tenant."""
+    kubernetes_service_ip: str
+    """Where pods reach the virtual API server: the cluster IP of `default/kubernetes`."""
+    dns_service_ip: str | None = None
+    """Cluster IP of the virtual DNS service; None when the virtual cluster has none."""
+    cluster_domain: str = "cluster.local"
+    private_nodes: bool = True
+    """The tenant has host nodes of its own (renamed, labelled); otherwise it shares nodes, which keep their names."""
+    node_label: str = "vcluster-syncer/tenant"
+    """Label of private host nodes; pods are held to nodes on which it has the value `node_label_value`."""
+    node_label_value: str = ""
+    """Empty means the tenant's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """A ServiceAccount token a pod asked for, in the virtual cluster's words; hashable, so it can be a cache key."""
+
+    namespace: str
+    service_account: str
+    pod_name: str
+    pod_uid: str
+    audiences: tuple[str, ...] = ()
+    """Empty means the virtual API server's own."""
+    expiration_seconds: int = 3600
+    renew: int = 0
+    """Counts up when a token in use nears its end, so that the request for its successor is a different request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A minted token; times are seconds since the epoch."""
+
+    value: str = field(repr=False)
+    issued: float
+    expires: float
+
+
+class World(Protocol):
+    """What a kind may look at besides its own two objects: the engine's memory of one tenant, never a request."""
+
+    @property
+    def tenant(self) -> Tenant:
+        """The virtual cluster this is about."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def virtual(self, resource: Resource, key: Key) -> Object | None:
+        """Return a virtual object of a watched kind."""
+
+    def virtual_list(self, resource: Resource, namespace: str | None = None) -> Iterable[Object]:
+        """Return the virtual objects of a watched kind, of one namespace or of all."""
+
+    def host(self, resource: Resource, key: Key, *, owner: Resource | None = None) -> Object | None:
+        """Return the host object that belongs to a *virtual* key, as `Kind.host_key` tells.
+
+        `owner` names the kind the key is of, where it is not the object's own: `host(SECRETS, key, owner=PODS)` is the
+        Secret the pod kind keeps as a companion of the pod `key`.
+        """
+
+    def host_named(self, resource: Resource, name: str) -> Object | None:
+        """Return the object of that *host* name in the tenant's host namespace (or cluster-scoped), ours or not."""
+
+    def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
+        """Return the virtual objects whose `Kind.references` name this one, whether or not this one exists."""
+
+    def token(self, request: TokenRequest) -> Token | None:
+        """Return what a `RequestToken` of exactly this request has brought, while the engine remembers it."""
+
+
+# Actions. The engine executes them in order and stops at the first that fails. What the API server answers it knows at
+# once, so the next reconcile of the key sees it. "Gone" where the action wanted it gone is success; a conflict or a
+# failed precondition means that memory was stale: a quiet requeue.
+
+
+@dataclass(frozen=True, slots=True)
+class CreateHost:
+    """POST to the tenant's host namespace. AlreadyExists is a conflict: the next look tells whose object it is."""
+
+    resource: Resource
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class PatchHost:
+    """JSON merge patch of a host object; the engine adds `metadata.uid` (and `resourceVersion` when given) to it.
+
+    Not an apply: it never creates, so an object that is not ours can't be taken over by it.
+    """
+
+    resource: Resource
+    name: str
+    uid: str
+    patch: Object
+    subresource: str = ""
+    resource_version: str = ""
+    """Given where the patch was computed from a list the host side may change, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteHost:
+    """DELETE with a uid precondition; None as grace leaves the API server's default."""
+
+    resource: Resource
+    name: str
+    uid: str
+    grace_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVirtual:
+    """POST to the virtual cluster, into the object's own namespace."""
+
+    resource: Resource
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class PatchVirtual:
+    """JSON merge patch of a virtual object, like `PatchHost`."""
+
+    resource: Resource
+    key: Key
+    uid: str
+    patch: Object
+    subresource: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateVirtualStatus:
+    """PUT to the status subresource; the object carries the resourceVersion it was computed from."""
+
+    resource: Resource
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVirtual:
+    """DELETE with a uid precondition; None as grace leaves the API server's default."""
+
+    resource: Resource
+    key: Key
+    uid: str
+    grace_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """POST a Binding of a virtual pod to a *virtual* node."""
+
+    key: Key
+    uid: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestToken:
+    """Mint a token on the virtual API server, remember it for `World.token`, look at this key again."""
+
+    request: TokenRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Look at this key again after so many seconds: not a failure, no backoff."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the user by a Warning event on the virtual object; no retry until something about the key changes."""
+
+    resource: Resource
+    key: Key
+    reason: str
+    """One CamelCase word."""
+    message: str
+
+
+HostAction: TypeAlias = CreateHost | PatchHost | DeleteHost
+VirtualAction: TypeAlias = CreateVirtual | PatchVirtual | UpdateVirtualStatus | DeleteVirtual | Bind
+Action: TypeAlias = HostAction | VirtualAction | RequestToken | Later | Refuse
+
+
+def no_references(_virtual: Object) -> frozenset[Reference]:
+    """Say that objects of a kind use no others."""
+    return frozenset()
+
+
+def wakes_nobody(_object: Object, _world: World) -> Iterable[Reference]:
+    """Say that a change of an object of a kind concerns no other key."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """All the engine knows about a kind of object."""
+
+    resource: Resource
+    reconcile: Callable[[Key, Object | None, Object | None, World], Sequence[Action]]
+    """`(key, virtual, host, world) -> actions`; pure, level-based; no actions: both sides are as they should be."""
+    host_key: Callable[[Object, Tenant], Key | None]
+    """Which key of this tenant a *host* object belongs to; None: none, leave it alone.
+
+    Asked for host objects of `resource` and of `companions`, of the tenant's host namespace and cluster-scoped ones. It
+    fills what `World.host` answers from. (For events the key is the host's own, with an empty namespace: which virtual
+    object an event is about is known only after a look at the world.)
+    """
+    references: Callable[[Object], frozenset[Reference]] = no_references
+    """Which other virtual objects a virtual object uses, existing or not. Feeds `World.users`; whatever enters or
+    leaves the set is requeued under its own kind."""
+    wakes: Callable[[Object, World], Iterable[Reference]] = wakes_nobody
+    """Which other keys to look at again when this virtual or host object was added, changed or removed."""
+    companions: tuple[Resource, ...] = ()
+    """Further host resources of which this kind keeps objects; a change of one requeues the key `host_key` gives."""
+    watch_virtual: bool = True
+    watch_host: bool = True

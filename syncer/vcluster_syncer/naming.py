@@ -1,0 +1,37 @@
+"""What an object of a virtual cluster is called on the host.
+
+A host name is a readable prefix, a dash and a hash of (tenant, namespace, name[, role]). The one rule: the way back
+is never by parsing a name, only by the annotations of `ownership`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import NewType
+
+HostName = NewType("HostName", str)
+"""A name on the host: at most 63 characters, starts with a letter, legal as DNS-1035 label and thus for every kind."""
+
+_LONGEST = 63
+_HASH_LENGTH = 16
+_NOT_IN_A_LABEL = re.compile(r"[^a-z0-9]+")
+# No Kubernetes name may contain it, so joined tuples are as different as the tuples.
+_JOINT = "+"
+
+
+def digest(*parts: str) -> str:
+    """Return 80 bits of a hash of `parts`, as letters and digits that are legal in every name."""
+    hashed = hashlib.sha256(_JOINT.join(parts).encode()).digest()
+    return base64.b32encode(hashed).decode().lower()[:_HASH_LENGTH]
+
+
+def host_name(tenant: str, namespace: str, name: str, *, role: str = "") -> HostName:
+    """Name the host object of a virtual one; `role` sets apart a companion, such as a pod's Secret of tokens."""
+    prefix = _NOT_IN_A_LABEL.sub("-", name.lower())[: _LONGEST - _HASH_LENGTH - 1].strip("-")
+    if not prefix[:1].isalpha():
+        prefix = f"x{prefix}"[: _LONGEST - _HASH_LENGTH - 1].rstrip("-")
+    # No role, no fourth part: four parts never join to what three parts do.
+    parts = (tenant, namespace, name, role) if role else (tenant, namespace, name)
+    return HostName(f"{prefix}-{digest(*parts)}")

@@ -1,0 +1,61 @@
+"""Whose a host object is, and what it is in the virtual cluster.
+
+Every host object the syncer makes says so itself: a label with its tenant, for selectors, and annotations with its
+virtual kind, namespace, name and uid. The one rule: an object is ours only when all of them and its name agree.
+Host controllers copy labels and annotations to objects of their own, and a copy must not pass for the original.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vcluster_syncer.model import Key, Object, Tenant
+from vcluster_syncer.naming import host_name
+
+PREFIX: Final = "vcluster-syncer/"
+TENANT_LABEL: Final = f"{PREFIX}tenant"
+NAMESPACE_LABEL: Final = f"{PREFIX}namespace"
+NAME: Final = f"{PREFIX}name"
+NAMESPACE: Final = f"{PREFIX}namespace"
+UID: Final = f"{PREFIX}uid"
+KIND: Final = f"{PREFIX}kind"
+
+TOKENS_ROLE: Final = "tokens"
+"""Role of the Secret a pod's ServiceAccount tokens are kept in."""
+_ROLES: Final = ("", TOKENS_ROLE)
+
+
+def annotations_of(item: Object) -> Object:
+    """Return an object's annotations, empty when it has none."""
+    found: Object = item["metadata"].get("annotations") or {}
+    return found
+
+
+def labels_of(item: Object) -> Object:
+    """Return an object's labels, empty when it has none."""
+    found: Object = item["metadata"].get("labels") or {}
+    return found
+
+
+def marks(key: Key, virtual: Object, tenant: Tenant, *, kind: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the labels and annotations by which the host object of `virtual` is known as such."""
+    labels = {TENANT_LABEL: tenant.name, NAMESPACE_LABEL: key.namespace}
+    annotations = {KIND: kind, NAME: key.name, NAMESPACE: key.namespace, UID: virtual["metadata"]["uid"]}
+    return labels, annotations
+
+
+def virtual_key(host: Object, tenant: Tenant, *, kind: str) -> Key | None:
+    """Return the key of `kind` that a host object belongs to, None when it is not this tenant's or of another kind."""
+    annotations = annotations_of(host)
+    if labels_of(host).get(TENANT_LABEL) != tenant.name or annotations.get(KIND) != kind or NAME not in annotations:
+        return None
+    key = Key(annotations.get(NAMESPACE, ""), annotations[NAME])
+    name = host["metadata"]["name"]
+    if all(name != host_name(tenant.name, *key, role=role) for role in _ROLES):
+        return None
+    return key
+
+
+def carries(host: Object, virtual: Object) -> bool:
+    """Tell whether a host object was made for this very virtual object, not for a namesake that was deleted since."""
+    return bool(annotations_of(host).get(UID) == virtual["metadata"]["uid"])

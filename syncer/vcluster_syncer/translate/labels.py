@@ -1,0 +1,74 @@
+"""Labels and label selectors on their way to the host.
+
+Labels stay what they are, so that what selects in the virtual cluster selects on the host. The one rule: every
+selector that reaches the host is confined to its tenant and to virtual namespaces, because the host keeps all of a
+tenant's pods in one namespace, and on a shared host neighbours may live next door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vcluster_syncer.model import Object, Tenant
+from vcluster_syncer.naming import digest
+from vcluster_syncer.ownership import NAMESPACE_LABEL, PREFIX, TENANT_LABEL
+
+
+def key_to_host(key: str) -> str:
+    """Return a label's key on the host: the same, unless it would pass for one of ours."""
+    return f"{PREFIX}label-{digest(key)}" if key.startswith(PREFIX) else key
+
+
+def to_host(labels: Object | None) -> dict[str, str]:
+    """Return the host's labels for a user's labels."""
+    return {key_to_host(key): value for key, value in (labels or {}).items()}
+
+
+def pairs_to_host(selector: Object, tenant: Tenant, namespace: str) -> dict[str, str]:
+    """Confine a plain key-value selector, as Services have it."""
+    return {**to_host(selector), TENANT_LABEL: tenant.name, NAMESPACE_LABEL: namespace}
+
+
+def selector_to_host(
+    selector: Object | None, tenant: Tenant, namespaces: Iterable[str] | None
+) -> dict[str, Any] | None:
+    """Confine a label selector to the tenant and to virtual `namespaces`, None meaning all of the tenant's.
+
+    A missing selector selects nothing, and stays missing.
+    """
+    if selector is None:
+        return None
+    expressions = [
+        {**expression, "key": key_to_host(expression["key"])} for expression in selector.get("matchExpressions") or ()
+    ]
+    if namespaces is not None:
+        expressions.append({"key": NAMESPACE_LABEL, "operator": "In", "values": sorted(set(namespaces))})
+    confined: dict[str, Any] = {"matchLabels": {**to_host(selector.get("matchLabels")), TENANT_LABEL: tenant.name}}
+    if expressions:
+        confined["matchExpressions"] = expressions
+    return confined
+
+
+def _holds(expression: Object, labels: Object) -> bool:
+    key, values = expression["key"], expression.get("values") or ()
+    match expression["operator"]:
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
+
+
+def matches(selector: Object | None, labels: Mapping[str, str]) -> bool:
+    """Tell whether `labels` satisfy a label selector; a missing selector matches nothing, an empty one everything."""
+    if selector is None:
+        return False
+    wanted = selector.get("matchLabels") or {}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _holds(expression, labels) for expression in selector.get("matchExpressions") or ()
+    )

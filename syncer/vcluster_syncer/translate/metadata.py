@@ -1,0 +1,71 @@
+"""Name, labels and annotations of a host object, made from its virtual one and kept in step.
+
+The one rule: what somebody adds on the host stays. An annotation lists the keys that came from the virtual side, so
+that a label the user removes is removed, and one a host controller set is not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from vcluster_syncer import ownership
+from vcluster_syncer.model import Key, Object, Resource, Tenant
+from vcluster_syncer.naming import host_name
+from vcluster_syncer.translate import labels
+
+CARRIED: Final = f"{ownership.PREFIX}carried"
+# As large as the object itself, and about a client that never talks to the host.
+_LEFT_BEHIND: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
+
+
+def user_annotations(virtual: Object) -> dict[str, str]:
+    """Return the annotations of a virtual object that its host object gets."""
+    return {
+        key: value
+        for key, value in ownership.annotations_of(virtual).items()
+        if key not in _LEFT_BEHIND and not key.startswith(ownership.PREFIX)
+    }
+
+
+def to_host(
+    key: Key, virtual: Object, tenant: Tenant, resource: Resource, *, notes: Object | None = None, role: str = ""
+) -> dict[str, Any]:
+    """Make the metadata of the host object of `virtual`; `notes` are annotations of the kind's own."""
+    user_labels, annotations = labels.to_host(ownership.labels_of(virtual)), user_annotations(virtual)
+    our_labels, our_annotations = ownership.marks(key, virtual, tenant, kind=resource.kind)
+    carried = {"annotations": sorted([*annotations, *(notes or {})]), "labels": sorted(user_labels)}
+    return {
+        "name": host_name(tenant.name, *key, role=role),
+        "namespace": tenant.host_namespace,
+        "labels": {**user_labels, **our_labels},
+        "annotations": {
+            **annotations,
+            **(notes or {}),
+            **our_annotations,
+            CARRIED: json.dumps(carried, separators=(",", ":")),
+        },
+    }
+
+
+def _carried(host: Object) -> Object:
+    try:
+        found = json.loads(ownership.annotations_of(host).get(CARRIED, "{}"))
+    except ValueError:
+        # Somebody edited it on the host: forget what we once set, and write it anew.
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def difference(host: Object, wanted: Object) -> dict[str, Any]:
+    """Return the merge patch of `metadata` that brings labels and annotations up to `wanted`; empty for none."""
+    patch: dict[str, Any] = {}
+    carried = _carried(host)
+    for field in ("labels", "annotations"):
+        current = host["metadata"].get(field) or {}
+        target = wanted["metadata"][field]
+        changed: dict[str, str | None] = {key: value for key, value in target.items() if current.get(key) != value}
+        changed.update((key, None) for key in carried.get(field, ()) if key in current and key not in target)
+        if changed:
+            patch[field] = changed
+    return {"metadata": patch} if patch else {}

@@ -1,0 +1,73 @@
+"""A pod's volumes on the host: the same files from renamed sources.
+
+ServiceAccount tokens are the exception: the host can't issue the virtual cluster's, so they come from a Secret the
+syncer keeps (see `pod_tokens`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vcluster_syncer.model import Object, Tenant
+from vcluster_syncer.naming import host_name
+from vcluster_syncer.ownership import TOKENS_ROLE
+from vcluster_syncer.translate.pod_env import field_to_host
+from vcluster_syncer.translate.references import SECRET_REFERENCES
+
+
+def _downward(item: Object) -> Object:
+    return {**item, "fieldRef": field_to_host(item["fieldRef"])} if item.get("fieldRef") else item
+
+
+def _projected(source: Object, token_key: str, pod: Object, tenant: Tenant) -> Object:
+    namespace = pod["metadata"]["namespace"]
+    made = dict(source)
+    for field in ("configMap", "secret"):
+        if made.get(field):
+            made[field] = {**made[field], "name": host_name(tenant.name, namespace, made[field]["name"])}
+    if made.get("downwardAPI"):
+        items = [_downward(item) for item in made["downwardAPI"].get("items") or ()]
+        made["downwardAPI"] = {**made["downwardAPI"], "items": items}
+    token = made.pop("serviceAccountToken", None)
+    if token is not None:
+        secret = host_name(tenant.name, namespace, pod["metadata"]["name"], role=TOKENS_ROLE)
+        made["secret"] = {"name": secret, "items": [{"key": token_key, "path": token["path"]}]}
+    return made
+
+
+def _volume(volume: Object, pod: Object, tenant: Tenant) -> dict[str, Any]:
+    namespace = pod["metadata"]["namespace"]
+    made = dict(volume)
+
+    def rename(holder: str, field: str) -> None:
+        if (made.get(holder) or {}).get(field):
+            made[holder] = {**made[holder], field: host_name(tenant.name, namespace, made[holder][field])}
+
+    rename("configMap", "name")
+    rename("secret", "secretName")
+    rename("persistentVolumeClaim", "claimName")
+    if made.pop("ephemeral", None) is not None:
+        # The virtual cluster's controller makes the claim, under this name.
+        claim = f"{pod['metadata']['name']}-{volume['name']}"
+        made["persistentVolumeClaim"] = {"claimName": host_name(tenant.name, namespace, claim)}
+    if made.get("downwardAPI"):
+        items = [_downward(item) for item in made["downwardAPI"].get("items") or ()]
+        made["downwardAPI"] = {**made["downwardAPI"], "items": items}
+    if made.get("projected"):
+        sources = [
+            _projected(source, f"{volume['name']}.{number}", pod, tenant)
+            for number, source in enumerate(made["projected"].get("sources") or ())
+        ]
+        made["projected"] = {**made["projected"], "sources": sources}
+    for kind, holder, field in SECRET_REFERENCES:
+        if holder is None:
+            rename(kind, field)
+        elif name := ((made.get(kind) or {}).get(holder) or {}).get(field):
+            reference = {**made[kind][holder], field: host_name(tenant.name, namespace, name)}
+            made[kind] = {**made[kind], holder: reference}
+    return made
+
+
+def to_host(pod: Object, tenant: Tenant) -> list[dict[str, Any]]:
+    """Make the host pod's volumes."""
+    return [_volume(volume, pod, tenant) for volume in pod["spec"].get("volumes") or ()]

@@ -1,0 +1,272 @@
+"""Real API servers side by side, one for the host and the others for virtual clusters, on one etcd.
+
+There is no controller manager, scheduler or kubelet: the tests play them. Servers are shared by the tests of a module;
+a test gets namespaces of its own on the host, and virtual clusters that were wiped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from vcluster_syncer.kube import kubeconfig
+from vcluster_syncer.kube.client import Client
+from vcluster_syncer.kube.errors import KubeError, NotFound
+from vcluster_syncer.kube.requests import Request
+from vcluster_syncer.model import (
+    CONFIGMAPS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    NODES,
+    PODS,
+    SECRETS,
+    SERVICES,
+    Resource,
+)
+
+from pytest_vcluster.controlplane import pki
+from pytest_vcluster.toolchain import Component, Sources, Wanted, locate
+from pytest_vcluster.toolchain.versions import ETCD_VERSION, KNOWN_PATCH
+
+VERSION = KNOWN_PATCH["1.36"]
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+_WIPED = (PODS, SERVICES, ENDPOINT_SLICES, CONFIGMAPS, SECRETS, EVENTS, NODES)
+_SERVICE_RANGES = ("10.64.0.0/10", "10.100.112.0/20", "10.100.128.0/20")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running API server."""
+
+    name: str
+    port: int
+    kubeconfig: Path
+    service_range: str
+
+    def through(self, port: int, path: Path) -> Path:
+        """Write a kubeconfig that reaches this server through another port, at `path`."""
+        path.write_text(self.kubeconfig.read_text().replace(f":{self.port}", f":{port}"))
+        return path
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The host and two virtual clusters."""
+
+    host: Server
+    first: Server
+    second: Server
+
+
+def _binary(component: Component, version: str) -> Path:
+    found = locate(Wanted(component, version), Sources.from_environ(os.environ, offline=True))
+    if found is None:
+        pytest.skip(f"{component} {version} is not here; run `pytest-vcluster fetch {VERSION}`")
+    return found.path
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _kubeconfig(path: Path, port: int, authority: pki.CertificateAuthority) -> None:
+    user = authority.client("admin", ("system:masters",))
+    for name, text in {"ca.crt": authority.certificate, "user.crt": user.certificate, "user.key": user.key}.items():
+        (path.parent / name).write_text(text)
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [
+            {"name": "it", "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": "ca.crt"}}
+        ],
+        "users": [{"name": "it", "user": {"client-certificate": "user.crt", "client-key": "user.key"}}],
+    }
+    path.write_text(yaml.safe_dump(document))
+
+
+def _api_server(binary: Path, directory: Path, *, name: str, port: int, etcd: str, services: str) -> list[str]:
+    directory.mkdir()
+    authority = pki.CertificateAuthority.new(name)
+    serving = authority.server("kube-apiserver", hosts=["127.0.0.1"])
+    signing = pki.new_signing_key()
+    files = {
+        "tls.crt": serving.certificate,
+        "tls.key": serving.key,
+        "sa.key": signing.private,
+        "sa.pub": signing.public,
+    }
+    for file, text in files.items():
+        (directory / file).write_text(text)
+    _kubeconfig(directory / "kubeconfig", port, authority)
+    return [
+        str(binary),
+        f"--etcd-servers={etcd}",
+        f"--etcd-prefix=/{name}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={directory}/tls.crt",
+        f"--tls-private-key-file={directory}/tls.key",
+        f"--client-ca-file={directory}/ca.crt",
+        f"--service-account-key-file={directory}/sa.pub",
+        f"--service-account-signing-key-file={directory}/sa.key",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-cluster-ip-range={services}",
+        "--authorization-mode=AlwaysAllow",
+        "--endpoint-reconciler-type=none",
+        "--enable-priority-and-fairness=false",
+        "--max-requests-inflight=0",
+        "--max-mutating-requests-inflight=0",
+        "--feature-gates=APIServerIdentity=false,UnknownVersionInteroperabilityProxy=false",
+    ]
+
+
+@contextlib.contextmanager
+def started(directory: Path) -> Iterator[Servers]:
+    """Start all servers; they are killed at the end."""
+    etcd_port, peer_port, *ports = _free_ports(5)
+    etcd = f"http://127.0.0.1:{etcd_port}"
+    commands = {
+        "etcd": [
+            str(_binary(Component.ETCD, ETCD_VERSION)),
+            f"--data-dir={directory}/etcd",
+            f"--listen-client-urls={etcd}",
+            f"--advertise-client-urls={etcd}",
+            f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+            "--unsafe-no-fsync",
+            "--log-level=error",
+        ]
+    }
+    binary = _binary(Component.KUBE_APISERVER, VERSION)
+    servers: list[Server] = []
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    for name, port, services in zip(("host", "first", "second"), ports, _SERVICE_RANGES, strict=True):
+        commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
+        servers.append(Server(name, port, directory / name / "kubeconfig", services))
+    with contextlib.ExitStack() as stack:
+        for name, command in commands.items():
+            log = stack.enter_context((directory / f"{name}.log").open("wb"))
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            processes[name] = process
+        for server in servers:
+            _wait_until_it_listens(server, processes[server.name], directory / f"{server.name}.log")
+        yield Servers(*servers)
+
+
+def _wait_until_it_listens(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the API server {server.name} ended: {log.read_text()[-2000:]}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=1):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the API server {server.name} does not listen: {log.read_text()[-2000:]}")
+
+
+class Api:
+    """Any request to one server, in as few words as a test likes."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, server: Server) -> AsyncIterator[Api]:
+        """An API client; waits until the server serves."""
+        async with Client.open(kubeconfig.load(server.kubeconfig)) as client:
+            api = cls(client)
+            # The namespace is made by a hook of the server, after it began to answer.
+            await eventually(lambda: api.get(NAMESPACES, "", "default"), seconds=30)
+            yield api
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        return await self.client.send(Request(method="GET", path=resource.path(namespace, name)))
+
+    async def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        try:
+            return await self.get(resource, namespace, name)
+        except NotFound:
+            return None
+
+    async def list(self, resource: Resource, namespace: str = "", *, labels: str = "") -> list[dict[str, Any]]:
+        query = f"?labelSelector={labels}" if labels else ""
+        page = await self.client.send_list(Request(method="GET", path=resource.path(namespace) + query))
+        return list(page.items)
+
+    async def create(self, resource: Resource, namespace: str, name: str, **fields: Any) -> dict[str, Any]:
+        metadata = {"name": name, **fields.pop("metadata", {})}
+        obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}
+        return await self.client.send(Request(method="POST", path=resource.path(namespace), body=orjson.dumps(obj)))
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any], subresource: str = ""
+    ) -> dict[str, Any]:
+        request = Request(
+            method="PATCH",
+            path=resource.path(namespace, name, subresource),
+            body=orjson.dumps(patch),
+            content_type="application/merge-patch+json",
+        )
+        return await self.client.send(request)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, grace: int | None = None) -> None:
+        query = "" if grace is None else f"?gracePeriodSeconds={grace}"
+        await self.client.send(Request(method="DELETE", path=resource.path(namespace, name) + query))
+
+    async def bind(self, namespace: str, name: str, node: str) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name},
+            "target": {"kind": "Node", "name": node},
+        }
+        path = PODS.path(namespace, name, "binding")
+        await self.client.send(Request(method="POST", path=path, body=orjson.dumps(body)))
+
+    async def wipe(self) -> None:
+        """Delete what tests of the syncer make, but the API server's own Service."""
+        for resource in _WIPED:
+            for obj in await self.list(resource):
+                metadata = obj["metadata"]
+                if metadata["name"] != "kubernetes":
+                    with contextlib.suppress(NotFound):
+                        await self.delete(resource, metadata.get("namespace", ""), metadata["name"], grace=0)
+
+
+async def eventually(check: Any, *, seconds: float = 15.0) -> Any:
+    """Wait until `await check()` is something, and return it; tell what it last was otherwise."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        try:
+            seen = await check()
+        except KubeError as error:
+            seen = error
+        else:
+            if seen:
+                return seen
+        if loop.time() > deadline:
+            raise AssertionError(
+                f"not within {seconds} s: {getattr(check, '__qualname__', check)}; last seen: {seen!r}"
+            )
+        await asyncio.sleep(0.005)

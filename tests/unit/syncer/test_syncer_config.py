@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import pytest
+from vcluster_syncer.config import ConfigError, load, parse_config, parse_tenant
+
+CONFIG = {"host": {"kubeconfig": "/k"}, "admin": {"unix": "/s"}, "patrol_seconds": 60, "log_level": "debug"}
+TENANT = {
+    "name": "vc-1",
+    "virtual": {"kubeconfig": "/v"},
+    "host_namespace": "ns",
+    "nodes": {"mode": "private", "label": "l", "value": "v"},
+    "cluster_domain": "example.local",
+    "kubernetes_service_ip": "10.0.0.1",
+    "dns_service_ip": None,
+}
+
+
+def tenant(**changes):
+    return parse_tenant(json.dumps({**TENANT, **changes}).encode())
+
+
+def test_a_configuration_is_read():
+    config = parse_config(CONFIG, source="f")
+    assert (config.host_kubeconfig, config.admin_socket) == (Path("/k"), Path("/s"))
+    assert (config.patrol_seconds, config.log_level, config.host_namespace) == (60.0, "debug", "")
+
+
+def test_what_is_left_out_has_a_default():
+    config = parse_config({"host": {"kubeconfig": "/k", "namespace": "n"}, "admin": {"unix": "/s"}}, source="f")
+    assert (config.patrol_seconds, config.log_level, config.host_namespace) == (120.0, "info", "n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"host": None}, "f: host must be an object, it is None"),
+        ({"host": {}}, "f.host: kubeconfig is missing"),
+        ({"admin": {"unix": 5}}, "f.admin: unix must be str, it is 5"),
+        ({"patrol_seconds": 0}, "patrol_seconds must be more than 0"),
+        ({"patrol_seconds": True}, "patrol_seconds must be int or float, it is True"),
+        ({"log_level": "loud"}, "log_level must be one of debug, info, warning, error"),
+        ({"patrol": 5}, "f: unknown patrol; known are"),
+        ({"host": {"kubeconfig": "/k", "contxt": "c"}}, "f.host: unknown contxt"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_told_by_field(changes, error):
+    with pytest.raises(ConfigError, match=error):
+        parse_config({**CONFIG, **changes}, source="f")
+
+
+def test_a_file_that_is_no_configuration_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="can't be read: No such file"):
+        load(tmp_path / "none")
+    (tmp_path / "f").write_text("{")
+    with pytest.raises(ConfigError, match="is not JSON"):
+        load(tmp_path / "f")
+    (tmp_path / "f").write_text("[]")
+    with pytest.raises(ConfigError, match="must be a JSON object"):
+        load(tmp_path / "f")
+
+
+def test_a_tenant_is_read():
+    config = tenant()
+    assert config.kubeconfig == Path("/v")
+    assert (config.tenant.name, config.tenant.host_namespace) == ("vc-1", "ns")
+    assert (config.tenant.private_nodes, config.tenant.node_label, config.tenant.node_label_value) == (True, "l", "v")
+    assert (config.tenant.cluster_domain, config.tenant.dns_service_ip) == ("example.local", None)
+
+
+def test_a_tenant_may_share_nodes():
+    assert not tenant(nodes={"mode": "shared"}).tenant.private_nodes
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"name": ""}, "tenant: name is missing"),
+        ({"virtual": {}}, "tenant.virtual: kubeconfig is missing"),
+        ({"nodes": {"mode": "borrowed"}}, "mode must be private or shared, it is 'borrowed'"),
+        ({"dns_service_ip": 5}, "dns_service_ip must be str or null"),
+        ({"color": "red"}, "unknown color"),
+    ],
+)
+def test_what_is_wrong_with_a_tenant_is_told_by_field(changes, error):
+    with pytest.raises(ConfigError, match=error):
+        tenant(**changes)
