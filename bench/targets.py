@@ -1,0 +1,90 @@
+"""What this project aims at, set beside what was measured.
+
+The one rule: pure, and never a failure. A target that is missed is a line that says so; whether to act on it is for
+people, who know what else the machine was doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import names
+from bench.model import Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An upper limit on the median of a metric, or on its ratio to another's."""
+
+    text: str
+    metric: str
+    limit: float
+    unit: str
+    against: str | None = None
+    worst: bool = False
+    """Judge the largest figure instead of the median: for what must never happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A target and how it was met."""
+
+    text: str
+    aimed: str
+    measured: str
+    met: bool | None
+    """None: not measured."""
+
+    @property
+    def word(self) -> str:
+        """The verdict as people read it."""
+        return {True: "met", False: "NOT MET", None: "not measured"}[self.met]
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as JSON values."""
+        return {"target": self.text, "aimed": self.aimed, "measured": self.measured, "met": self.met}
+
+
+TARGETS: tuple[Target, ...] = (
+    Target(
+        text="first test, against a bare kube-apiserver's start from template",
+        metric=names.FIRST_FIXTURE,
+        against=names.BARE_TEMPLATE,
+        limit=1.3,
+        unit="x",
+    ),
+    Target(text="a cluster from the warm pool", metric=names.NEXT_WARM, limit=20, unit="ms"),
+    Target(text="unused plugin: 20 tests without a cluster", metric=names.UNUSED_COST, limit=20, unit="ms"),
+    Target(text="unused plugin: processes started", metric=names.UNUSED_PROCESSES, limit=0, unit="", worst=True),
+    Target(text="unused plugin: threads started", metric=names.UNUSED_THREADS, limit=0, unit="", worst=True),
+    Target(text="private memory per further virtual cluster", metric=names.PRIVATE_SLOPE, limit=200, unit="MB"),
+    Target(
+        text="later: pristine cluster at steady state (recycler)", metric=names.NEXT_BACK_TO_BACK, limit=25, unit="ms"
+    ),
+)
+
+
+def judge(results: Results, targets: Sequence[Target] = TARGETS) -> list[Verdict]:
+    """Set every target beside what was measured."""
+    return [_judge(target, results) for target in targets]
+
+
+def _judge(target: Target, results: Results) -> Verdict:
+    if target.against is not None:
+        value = results.ratio(target.metric, target.against)
+    else:
+        value = results.largest(target.metric) if target.worst else results.median(target.metric)
+    return Verdict(
+        text=target.text,
+        aimed=f"<= {_spell(target.limit, target.unit)}",
+        measured="-" if value is None else _spell(value, target.unit),
+        met=None if value is None else value <= target.limit,
+    )
+
+
+def _spell(value: float, unit: str) -> str:
+    if unit == "x":
+        return f"{value:.2f} x"
+    return f"{value:.1f}".removesuffix(".0") + (f" {unit}" if unit else "")

@@ -1,0 +1,67 @@
+"""The certificates and the stored state that a bare kube-apiserver is started with.
+
+The one rule: the same code makes them that makes them for our clusters, so both start on the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import suite
+from bench.model import Ground, NotMeasured
+from pytest_vcluster.controlplane import kube_controller_manager, template_store
+from pytest_vcluster.controlplane.networks import SERVICE_RANGES
+from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key
+from pytest_vcluster.controlplane.plane import PlaneSettings
+from pytest_vcluster.controlplane.template import Template
+from pytest_vcluster.toolchain import Component
+
+_ONE_TEST = "def test_makes_the_template(vcluster):\n    assert vcluster.url\n"
+
+
+def template_of(ground: Ground) -> Template:
+    """The template of the version, out of the cache; where it is not there yet a run of one test makes it."""
+    spare = SERVICE_RANGES[-1]
+    settings = PlaneSettings(
+        name="bench",
+        version=ground.version,
+        directory=ground.directory,
+        etcd_socket=ground.directory,
+        service_range=spare.cidr,
+        kubernetes_service_ip=spare.kubernetes_ip,
+        apiserver_binary=ground.binaries[Component.KUBE_APISERVER],
+        controller_manager_binary=ground.binaries[Component.KUBE_CONTROLLER_MANAGER],
+        controllers=kube_controller_manager.VIRTUAL_CONTROLLERS,
+        timeout=0,
+    )
+    path = ground.sources.cache / "templates" / template_store.file_name(settings)
+    if not path.exists():
+        suite.run(suite.project(ground, "makes-template", tests=_ONE_TEST))
+    try:
+        return Template.load(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NotMeasured(
+            f"no template of {ground.version} in the cache after a run that needed one: {error}"
+        ) from error
+
+
+def certificates(directory: Path, *, hosts: Sequence[str]) -> None:
+    """Write all that kube-apiserver wants to read, and a client certificate for an administrator."""
+    directory.mkdir()
+    servers, clients, proxies = (CertificateAuthority.new(name) for name in ("servers", "clients", "front-proxy"))
+    pairs = {
+        "server-ca": servers.pair,
+        "apiserver": servers.server("kube-apiserver", hosts=hosts),
+        "client-ca": clients.pair,
+        "admin": clients.client("kubernetes-admin", ["system:masters"]),
+        "kubelet-client": clients.client("kube-apiserver-kubelet-client", ["system:masters"]),
+        "front-proxy-ca": proxies.pair,
+        "front-proxy-client": proxies.client("front-proxy-client"),
+    }
+    for name, pair in pairs.items():
+        (directory / f"{name}.crt").write_text(pair.certificate)
+        (directory / f"{name}.key").write_text(pair.key)
+    signing = new_signing_key()
+    (directory / "service-accounts.key").write_text(signing.private)
+    (directory / "service-accounts.pub").write_text(signing.public)
