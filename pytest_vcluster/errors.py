@@ -57,7 +57,7 @@ class ComponentDied(VClusterError):
         self.status = status
         self.log = log
         self.tail = tail
-        shown = f"\nLast lines of {log}:\n{tail}" if tail else ""
+        shown = f"\nLast lines of {log}:\n{tail or '(nothing was logged)'}" if log else ""
         super().__init__(f"{component} of this test's cluster died ({status}).{shown}")
 
 

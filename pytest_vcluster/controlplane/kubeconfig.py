@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_vcluster.controlplane.pki import KeyPair
+if TYPE_CHECKING:
+    from pytest_vcluster.controlplane.pki import KeyPair
 
 
 def build(

@@ -14,14 +14,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_vcluster.controlplane import kube_apiserver, kube_controller_manager, kubeconfig
 from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.pki import CertificateAuthority, KeyPair, new_signing_key
 from pytest_vcluster.errors import ProvisionError, Timeout
+
+if TYPE_CHECKING:
+    from pytest_vcluster.controlplane.pki import KeyPair
 
 _POLL_SECONDS = 0.01
 _TAIL_LINES = 15
@@ -119,6 +122,9 @@ async def running(
 
 
 def _prepare(settings: PlaneSettings, state: StateMaker | None) -> ControlPlane:
+    # 100 ms of import that the first cluster of a run would wait for: `hosts` has it done while etcd starts.
+    from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key  # noqa: PLC0415
+
     address = for_api_server()
     pki = settings.directory / "pki"
     pki.mkdir(parents=True, mode=0o700)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import secrets
 import time
@@ -117,6 +118,7 @@ class EmbeddedBackplane:
                 kubeconfig=cluster.plane.kubeconfig,
                 kubernetes_service_ip=cluster.plane.settings.kubernetes_service_ip,
             )
+            cluster.on_host.set()
         except (OSError, HTTPException, VClusterError) as error:
             status = f"could not take {cluster.name}: {error}"
             cluster.deaths.append(Death(component="host", status=status, log="", tail=""))
@@ -140,22 +142,21 @@ class EmbeddedBackplane:
 
     async def _keep_host(self) -> None:
         try:
-            paths = await binaries.have(
+            found = await binaries.have(
                 binaries.wanted_for_host(self._host_version),
                 self._sources,
                 register=self._register,
                 progress=self._progress,
             )
             settings = embedded.plane_settings(
-                version=self._host_version,
                 directory=self._directory,
                 etcd_socket=self.etcd_socket,
-                binaries=paths,
+                binaries=found,
                 timeout=self._settings.timeout,
             )
             template = await self._template(self._host_version)
             async with embedded.running(
-                settings, self._starter, directory=self._directory, binaries=paths, template=template
+                settings, self._starter, directory=self._directory, binaries=found, template=template
             ) as host:
                 self._watch(host.components, self.deaths, self.failed)
                 self._host.set_result(host)
@@ -173,19 +174,19 @@ class EmbeddedBackplane:
         return await asyncio.shield(self._templates[version])
 
     async def _plane_settings(self, version: str, service_range: ServiceRange) -> PlaneSettings:
-        paths = await binaries.have(
+        found = await binaries.have(
             binaries.wanted_for_virtual(version), self._sources, register=self._register, progress=self._progress
         )
         name = f"vc-{secrets.token_hex(4)}"
         return PlaneSettings(
             name=name,
-            version=version,
+            version=found[Component.KUBE_APISERVER].version,
             directory=self._directory / name,
             etcd_socket=self.etcd_socket,
             service_range=service_range.cidr,
             kubernetes_service_ip=service_range.kubernetes_ip,
-            apiserver_binary=paths[Component.KUBE_APISERVER],
-            controller_manager_binary=paths[Component.KUBE_CONTROLLER_MANAGER],
+            apiserver_binary=found[Component.KUBE_APISERVER].path,
+            controller_manager_binary=found[Component.KUBE_CONTROLLER_MANAGER].path,
             controllers=kube_controller_manager.VIRTUAL_CONTROLLERS,
             timeout=self._settings.timeout,
         )
@@ -245,13 +246,17 @@ async def opened(
     sources = Sources.from_environ(os.environ, offline=settings.offline)
     wanted = binaries.wanted_for_host(binaries.newest(settings.versions))
     # One request for all that the run is sure to need, so that a first build is one piece of work with one progress.
-    paths = await binaries.have(wanted, sources, register=register, progress=progress)
+    found = await binaries.have(wanted, sources, register=register, progress=progress)
     backplane = EmbeddedBackplane(
         settings, directory, starter=starter, register=register, progress=progress, sources=sources
     )
-    store = await starter.start(etcd.component(binary=paths[Component.ETCD], directory=directory))
+    store = await starter.start(etcd.component(binary=found[Component.ETCD].path, directory=directory))
     try:
-        await _healthy(store, directory, timeout=settings.timeout)
+        await asyncio.gather(
+            _healthy(store, directory, timeout=settings.timeout),
+            # Cryptography takes as long to import as etcd to start; each has a core.
+            asyncio.to_thread(importlib.import_module, "pytest_vcluster.controlplane.pki"),
+        )
         backplane._watch([store], backplane.deaths, backplane.failed)
         try:
             yield backplane

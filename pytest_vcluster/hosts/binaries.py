@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pytest_vcluster.errors import ToolchainError
-from pytest_vcluster.toolchain import Component, Sources, Wanted, check_runs, locate
-from pytest_vcluster.toolchain.versions import ETCD_VERSION, KWOK_VERSION
+from pytest_vcluster.toolchain import Binary, Component, Source, Sources, Wanted, check_runs, locate
+from pytest_vcluster.toolchain.versions import ETCD_VERSION, KNOWN_PATCH, KWOK_VERSION, minor_of
 
-Paths = Mapping[Component, Path]
+Found = Mapping[Component, Binary]
 
 
 def newest(versions: Iterable[str]) -> str:
@@ -43,17 +43,21 @@ def wanted_for_virtual(version: str) -> tuple[Wanted, ...]:
 
 async def have(
     wanted: Iterable[Wanted], sources: Sources, *, register: Callable[[int], None], progress: Callable[[str], None]
-) -> Paths:
-    """Return the path of every wanted binary, fetching those that are missing; ToolchainError when one can't be had."""
+) -> Found:
+    """Return every wanted binary, fetching those that are missing; ToolchainError when one can't be had.
+
+    Where the release that a minor stands for is not to be had anywhere, an earlier patch release of it may come
+    instead; the binaries then say so in their `version`.
+    """
     missing: list[Wanted] = []
-    found: dict[Component, Path] = {}
+    found: dict[Component, Binary] = {}
     for want in wanted:
         binary = locate(want, sources)
         if binary is None:
             missing.append(want)
         else:
             check_runs(binary)
-            found[want.component] = binary.path
+            found[want.component] = binary
     if missing:
         found.update(await _fetch(missing, sources, register=register, progress=progress))
     return found
@@ -65,14 +69,14 @@ async def _fetch(
     *,
     register: Callable[[int], None],
     progress: Callable[[str], None],
-) -> dict[Component, Path]:
+) -> dict[Component, Binary]:
     offline = ["--offline"] if sources.offline else []
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "pytest_vcluster.toolchain",
         *offline,
-        *(f"{want.component.value}@{want.version}" for want in missing),
+        *(_asked(want) for want in missing),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -80,7 +84,7 @@ async def _fetch(
     )
     register(process.pid)
     assert process.stdout is not None
-    found: dict[Component, Path] | None = None
+    found: dict[Component, Binary] | None = None
     failure = "it said nothing"
     try:
         async for line in process.stdout:
@@ -90,7 +94,7 @@ async def _fetch(
             elif "error" in message:
                 failure = message["error"]
             elif "binaries" in message:
-                found = {Component(item["component"]): Path(item["path"]) for item in message["binaries"]}
+                found = {Component(item["component"]): _binary(item) for item in message["binaries"]}
         code = await process.wait()
     finally:
         if process.returncode is None:
@@ -100,3 +104,13 @@ async def _fetch(
             failure if failure != "it said nothing" else f"The toolchain ended with {code}: {failure}."
         )
     return found
+
+
+def _asked(want: Wanted) -> str:
+    # What a bare minor stands for is asked for as the minor, so that an earlier patch release will do in its place.
+    floats = want.component.is_kubernetes and want.version in KNOWN_PATCH.values()
+    return f"{want.component.value}@{minor_of(want.version) if floats else want.version}"
+
+
+def _binary(item: Mapping[str, str]) -> Binary:
+    return Binary(Component(item["component"]), item["version"], Path(item["path"]), Source(item["source"]))

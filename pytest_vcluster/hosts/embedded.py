@@ -24,7 +24,7 @@ from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import SERVICE_STATE, Template
 from pytest_vcluster.errors import ApiError, Timeout
 from pytest_vcluster.hosts import simulated_nodes, syncer
-from pytest_vcluster.hosts.binaries import Paths
+from pytest_vcluster.hosts.binaries import Found
 from pytest_vcluster.settings import NodeShape
 from pytest_vcluster.toolchain import Component
 
@@ -43,9 +43,7 @@ _STORAGE_CLASS = {
 _POLL_SECONDS = 0.02
 
 
-def plane_settings(
-    *, version: str, directory: Path, etcd_socket: Path, binaries: Paths, timeout: float
-) -> PlaneSettings:
+def plane_settings(*, directory: Path, etcd_socket: Path, binaries: Found, timeout: float) -> PlaneSettings:
     """Describe the host's control plane.
 
     Pods arrive from virtual clusters, where ServiceAccount admission has already happened; here it would only make
@@ -53,13 +51,13 @@ def plane_settings(
     """
     return PlaneSettings(
         name=NAME,
-        version=version,
+        version=binaries[Component.KUBE_APISERVER].version,
         directory=directory / NAME,
         etcd_socket=etcd_socket,
         service_range=HOST_SERVICE_RANGE,
         kubernetes_service_ip="10.64.0.1",
-        apiserver_binary=binaries[Component.KUBE_APISERVER],
-        controller_manager_binary=binaries[Component.KUBE_CONTROLLER_MANAGER],
+        apiserver_binary=binaries[Component.KUBE_APISERVER].path,
+        controller_manager_binary=binaries[Component.KUBE_CONTROLLER_MANAGER].path,
         controllers=kube_controller_manager.HOST_CONTROLLERS,
         timeout=timeout,
         disabled_admission=("ServiceAccount",),
@@ -139,7 +137,7 @@ class EmbeddedHost:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: PlaneSettings, starter: Starter, *, directory: Path, binaries: Paths, template: Template
+    settings: PlaneSettings, starter: Starter, *, directory: Path, binaries: Found, template: Template
 ) -> AsyncIterator[EmbeddedHost]:
     """Run the host and its syncer, and end both without a trace."""
     entries = without(template.entries, SERVICE_STATE)
@@ -154,9 +152,9 @@ async def running(
             config = syncer.write_config(directory, host_kubeconfig=control_plane.kubeconfig)
             for component in (
                 syncer.component(config=config),
-                kwok.component(binaries[Component.KWOK], name=NAME, kubeconfig=control_plane.kubeconfig),
+                kwok.component(binaries[Component.KWOK].path, name=NAME, kubeconfig=control_plane.kubeconfig),
                 kube_scheduler.component(
-                    binaries[Component.KUBE_SCHEDULER], name=NAME, kubeconfig=control_plane.kubeconfig
+                    binaries[Component.KUBE_SCHEDULER].path, name=NAME, kubeconfig=control_plane.kubeconfig
                 ),
             ):
                 started.append(await starter.start(component))  # noqa: PERF401 - what started so far must be killed on failure

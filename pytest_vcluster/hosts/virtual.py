@@ -16,13 +16,14 @@ from pytest_vcluster.settings import NodeShape
 
 
 class VirtualCluster:
-    """A virtual cluster that runs. `died` is set as soon as one of its processes ended; `deaths` says which and how."""
+    """A virtual cluster that runs. `died` is set as soon as a process of it ended, `on_host` when it has its nodes."""
 
     def __init__(self, plane: ControlPlane, *, nodes: Sequence[NodeShape], host: Mapping[str, str]) -> None:
         self.plane = plane
         self.nodes = tuple(nodes)
         self.deaths: list[Death] = []
         self.died = asyncio.Event()
+        self.on_host = asyncio.Event()
         self.host_kubeconfig = ""
         self._host = host
 

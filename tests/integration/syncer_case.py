@@ -27,7 +27,11 @@ from vcluster_syncer.translate import KINDS
 
 # Everything that is a pause in real life is short here.
 QUICK = Timing(
-    failed=Backoff(first=0.02, longest=0.3), reconnect=Backoff(first=0.02, longest=0.2), silence=2.0, settled=3.0
+    request=2.0,
+    failed=Backoff(first=0.02, longest=0.3),
+    reconnect=Backoff(first=0.02, longest=0.2),
+    silence=2.0,
+    settled=3.0,
 )
 TENANT = "vcluster-syncer/tenant"
 CONTAINER = {"name": "main", "image": "registry.example/app:1"}

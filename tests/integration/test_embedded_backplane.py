@@ -75,12 +75,14 @@ async def two_strangers(directory):
     async with opened(directory) as shared:
         await shared.host_ready()
         async with (
+            contextlib.AsyncExitStack() as clients,
             shared.virtual_cluster(version=VERSION, nodes=DEFAULT_NODES) as one,
             shared.virtual_cluster(version=VERSION, nodes=(NodeShape(name="only"),)) as other,
         ):
-            ours, theirs = one.plane.api(), other.plane.api()
+            ours, theirs = (clients.enter_context(contextlib.closing(each.plane.api())) for each in (one, other))
             # nobody's certificate and nobody's token works elsewhere
-            assert status(other_credentials(other, one), "/api/v1/namespaces") == 401
+            with contextlib.closing(other_credentials(other, one)) as intruder:
+                assert status(intruder, "/api/v1/namespaces") == 401
             uids = [
                 client.call("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"] for client in (ours, theirs)
             ]

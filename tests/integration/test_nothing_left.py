@@ -1,31 +1,26 @@
-"""Whatever ends a run, nothing of it remains: no process, no socket, no directory; and other runs don't notice.
+"""Whatever ends a run, nothing of it remains: no process, no socket, no directory; and other runs don't notice."""
 
-Linux only, because it looks into /proc: every process of a run inherits TMPDIR, which is unique to each test here.
-"""
-
-import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-import textwrap
 import time
-from pathlib import Path
 
 import pytest
+from run_of_pytest import Run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
+# What a command line holds -> what people call it
+NAMES = {"-m pytest_vcluster.service ": "run service", "-m vcluster_syncer ": "syncer", "/etcd --": "etcd"}
+
+# The order matters: xdist hands out tests in pairs, so each of two workers holds a cluster first.
 SUITE = """
     import os, pathlib, time
-    import pytest
 
     SIGNS = pathlib.Path(os.environ["SIGNS"])
+    LATER = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}}
 
-    @pytest.mark.parametrize("number", range(2))
-    def test_hold(vcluster, number):
+    def hold(vcluster, number):
         (SIGNS / f"holding-{number}-{os.getpid()}").touch()
         deadline = time.monotonic() + 60
         while not (SIGNS / "go").exists():
@@ -33,107 +28,29 @@ SUITE = """
             time.sleep(0.02)
         vcluster.get("Namespace")
 
-    @pytest.mark.parametrize("number", range(3))
-    def test_after(vcluster, number):
-        vcluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}})
+    def test_hold_one(vcluster):
+        hold(vcluster, 1)
+
+    def test_after_one(vcluster):
+        vcluster.apply(LATER)
+
+    def test_hold_two(vcluster):
+        hold(vcluster, 2)
+
+    def test_after_two(vcluster):
+        vcluster.apply(LATER)
+
+    def test_after_three(vcluster):
+        vcluster.apply(LATER)
 """
-
-
-class Run:
-    """A pytest run in a session of its own, whose processes are found by their TMPDIR."""
-
-    def __init__(self, *arguments: str, suite: str = SUITE) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="v", dir="/tmp"))
-        self.temporary = self.directory / "t"
-        self.signs = self.directory / "signs"
-        self.temporary.mkdir()
-        self.signs.mkdir()
-        (self.directory / "test_suite.py").write_text(textwrap.dedent(suite))
-        (self.directory / "pytest.ini").write_text("[pytest]\n")
-        environment = {**os.environ, "TMPDIR": str(self.temporary), "SIGNS": str(self.signs)}
-        self.output = (self.directory / "output").open("wb")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", *arguments],
-            cwd=self.directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self.output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def pids(self) -> dict[int, str]:
-        """Process id -> command line, of every process of the run that is alive."""
-        found = {}
-        mine = f"TMPDIR={self.temporary}".encode()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    if mine in (entry / "environ").read_bytes().split(b"\0"):
-                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        return found
-
-    def pid_of(self, part: str) -> int:
-        """The one process whose command line holds `part`."""
-        matching = [pid for pid, command in self.pids().items() if part in command]
-        assert len(matching) == 1, (part, self.pids())
-        return matching[0]
-
-    def wait_for_holders(self) -> list[int]:
-        """Wait until both tests hold their cluster, and return their workers' process ids."""
-        deadline = time.monotonic() + 90
-        while len(holding := list(self.signs.glob("holding-*"))) < 2:
-            assert self.process.poll() is None, self.text()
-            assert time.monotonic() < deadline, self.text()
-            time.sleep(0.02)
-        return [int(path.name.split("-")[2]) for path in holding]
-
-    def wait_for_host(self) -> None:
-        """Wait until the run's host and syncer are there."""
-        deadline = time.monotonic() + 60
-        while not any("vcluster_syncer" in command for command in self.pids().values()):
-            assert time.monotonic() < deadline, self.pids()
-            time.sleep(0.02)
-
-    def go(self) -> None:
-        """Let the holding tests go on."""
-        (self.signs / "go").touch()
-
-    def finish(self) -> str:
-        """Wait for pytest's end and return its output."""
-        self.process.wait(timeout=120)
-        return self.text()
-
-    def text(self) -> str:
-        """The output so far."""
-        return (self.directory / "output").read_text(errors="replace")
-
-    def assert_nothing_left(self, *, within: float = 2.0) -> None:
-        """Within `within` seconds from now, no process and no file of the run is left."""
-        deadline = time.monotonic() + within
-        while True:
-            pids, files = self.pids(), [str(path) for path in self.temporary.rglob("*") if "pytest-of" not in str(path)]
-            if not pids and not files:
-                return
-            assert time.monotonic() < deadline, f"left: {pids} {files[:10]}\n{self.text()}"
-            time.sleep(0.02)
-
-    def close(self) -> None:
-        """Kill what a failed test left, and remove the directory."""
-        for pid in self.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait(timeout=10)
-        self.output.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 @pytest.fixture
 def run():
     started = []
 
-    def start(*arguments, **kwargs):
-        started.append(Run(*arguments, **kwargs))
+    def start(*arguments, suite=SUITE):
+        started.append(Run(*arguments, suite=suite))
         return started[-1]
 
     yield start
@@ -186,21 +103,18 @@ def test_after_a_worker_is_killed_its_cluster_ends_and_later_tests_run(run):
     one.assert_nothing_left()
 
 
-@pytest.mark.parametrize("victim", ["pytest_vcluster.service ", "vcluster_syncer", "etcd "])
+@pytest.mark.parametrize("victim", sorted(NAMES))
 def test_after_a_shared_process_is_killed_its_tests_fail_and_later_ones_run(run, victim):
     one = run()
     one.wait_for_holders()
     one.wait_for_host()
-    victims = [pid for pid, command in one.pids().items() if victim in command and "kube-apiserver" not in command]
-    assert len(victims) == 1, one.pids()
-    os.kill(victims[0], signal.SIGKILL)
+    os.kill(one.pid_of(victim), signal.SIGKILL)
     time.sleep(0.3)
     one.go()
     text = one.finish()
     assert "3 passed" in text, text
     assert "2 failed" in text or "2 errors" in text or "2 error" in text, text
-    name = {"pytest_vcluster.service ": "run service", "vcluster_syncer": "syncer", "etcd ": "etcd"}[victim]
-    assert name in text
+    assert f"{NAMES[victim]} of this test's cluster died" in text, text
     one.assert_nothing_left()
 
 

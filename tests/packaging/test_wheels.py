@@ -62,7 +62,10 @@ def test_pytest_finds_the_plugin_and_people_the_command(wheels):
 @pytest.mark.parametrize(
     ("distribution", "allowed"),
     [
-        ("pytest_vcluster", {"cryptography", "filelock", "kubernetes", "pytest", "pyyaml", "urllib3", "vcluster-syncer"}),
+        (
+            "pytest_vcluster",
+            {"cryptography", "filelock", "kubernetes", "pytest", "pyyaml", "urllib3", "vcluster-syncer"},
+        ),
         ("vcluster_syncer", {"aiohttp", "orjson", "pyyaml"}),
     ],
 )

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from vcluster_syncer.engine.execute import Executor
 from vcluster_syncer.engine.memory import Memory
-from vcluster_syncer.engine.outcomes import DONE, Done, Failed, Later, Outcome
+from vcluster_syncer.engine.outcomes import DONE, Done, Failed, Later, Outcome, Refused, Rejected
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.model import Later as LaterAction
 from vcluster_syncer.model import Reference
 
 _log = logging.getLogger(__name__)
+
+_REJECTED = "SyncError"
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Controller:
         self._timing = timing
         self._clock = clock
         self._writes: dict[Reference, _Writes] = {}
+        self._doubts: dict[Reference, int] = {}
         self.passes = 0
 
     async def work(self, reference: Reference) -> Outcome:
@@ -60,13 +63,27 @@ class Controller:
             wrote = wrote or not isinstance(action, LaterAction)
             if isinstance(outcome, Later):
                 later = outcome if later is None or outcome.seconds < later.seconds else later
+            elif isinstance(outcome, Rejected):
+                return await self._after_rejection(reference, outcome)
             elif not isinstance(outcome, Done):
                 return outcome
+        self._doubts.pop(reference, None)
         if wrote:
             return self._after_writing(reference) or later or DONE
         if virtual is None and host is None:
             self._writes.pop(reference, None)
         return later or DONE
+
+    async def _after_rejection(self, reference: Reference, rejected: Rejected) -> Outcome:
+        """Ask again before the user is told; afterwards, again only for what may pass without a change."""
+        doubts = self._doubts.get(reference, 0)
+        if doubts < self._timing.doubts:
+            self._doubts[reference] = doubts + 1
+            return Failed(rejected.message)
+        resource, key = reference
+        _log.warning("tenant %s: %s %s: %s", self._memory.tenant.name, resource.kind, "/".join(key), rejected.message)
+        await self._executor.tell(reference, _REJECTED, rejected.message)
+        return Failed(rejected.message) if rejected.may_pass else Refused(_REJECTED, rejected.message)
 
     def _after_writing(self, reference: Reference) -> Outcome | None:
         """Notice when a key never comes to rest: somebody undoes what we do, and is undone by us."""

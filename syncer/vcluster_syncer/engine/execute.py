@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 
 from vcluster_syncer.engine.memory import Memory
-from vcluster_syncer.engine.outcomes import DONE, Failed, Later, Outcome, Refused, Stale
+from vcluster_syncer.engine.outcomes import DONE, Failed, Later, Outcome, Refused, Rejected, Stale, Verdict
 from vcluster_syncer.engine.refresh import Refresh
 from vcluster_syncer.engine.warnings import warning
-from vcluster_syncer.kube import requests
+from vcluster_syncer.kube import errors, requests
 from vcluster_syncer.kube.client import Client
-from vcluster_syncer.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound, Rejected
+from vcluster_syncer.kube.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
 from vcluster_syncer.model import (
     EVENTS,
     PODS,
@@ -50,8 +50,8 @@ class Executor:
         self._host = host
         self._learn = Refresh(memory, virtual=virtual, host=host)
 
-    async def execute(self, action: Action, about: Reference) -> Outcome:
-        """Execute one action; `about` is the key whose pass it belongs to, the one the user hears of."""
+    async def execute(self, action: Action, about: Reference) -> Verdict:
+        """Execute one action; `about` is the key whose pass it belongs to."""
         try:
             return await self._execute(action)
         except KubeError as error:
@@ -62,7 +62,7 @@ class Executor:
             case LaterAction(seconds, reason):
                 return Later(seconds, reason)
             case Refuse(resource, key, reason, message):
-                await self._tell((resource, key), reason, message)
+                await self.tell((resource, key), reason, message)
                 return Refused(reason, message)
             case RequestToken():
                 return await self._request_token(action)
@@ -72,7 +72,22 @@ class Executor:
                 await self._in_virtual(action)
         return DONE
 
-    async def _after(self, error: KubeError, action: Action, about: Reference) -> Outcome:
+    async def tell(self, about: Reference, reason: str, message: str) -> None:
+        """Put a Warning event on a virtual object, once for the same words."""
+        resource, key = about
+        store = self._memory.virtual_stores.get(resource)
+        obj = None if store is None else store.get(key)
+        if obj is None:
+            return
+        event = warning(resource, obj, reason=reason, message=message, now=self._memory.now)
+        try:
+            await self._virtual.send(requests.create(EVENTS, event, namespace=event["metadata"]["namespace"]))
+        except AlreadyExists:
+            pass
+        except KubeError as error:
+            _log.warning("tenant %s: the user can't be told %r: %s", self._memory.tenant.name, message, error)
+
+    async def _after(self, error: KubeError, action: Action, about: Reference) -> Verdict:
         match error:
             case NotFound():
                 return await self._not_found(action, error)
@@ -81,7 +96,7 @@ class Executor:
                 return Stale(str(error))
             case Conflict():
                 return Stale(str(error))
-            case Rejected():
+            case errors.Rejected():
                 return await self._rejected(action, about, error)
         return Failed(str(error), error.retry_after)
 
@@ -166,19 +181,14 @@ class Executor:
         await self._learn.look(action)
         return Stale(str(error))
 
-    async def _rejected(self, action: Action, about: Reference, error: Rejected) -> Outcome:
+    async def _rejected(self, action: Action, about: Reference, error: errors.Rejected) -> Verdict:
         if _UID in error.fields and isinstance(action, PatchHost | PatchVirtual):
             await self._learn.look(action)
             return Stale(str(error))
         if isinstance(error, Forbidden) and _NAMESPACE in error.fields:
             return Failed(str(error))
-        _log.warning("tenant %s: %s", self._memory.tenant.name, error)
-        message = self._in_virtual_words(action, about, error.message)
-        await self._tell(about, "SyncError", message)
-        if isinstance(error, Forbidden):
-            # Rights and quotas change without a change of the object.
-            return Failed(str(error), error.retry_after)
-        return Refused("SyncError", message)
+        _log.debug("tenant %s: %s", self._memory.tenant.name, error)
+        return Rejected(self._in_virtual_words(action, about, error.message), isinstance(error, Forbidden))
 
     def _in_virtual_words(self, action: Action, about: Reference, message: str) -> str:
         """The host's reason, without the host's names."""
@@ -191,18 +201,3 @@ class Executor:
                 return message
         key = about[1]
         return message.replace(name, key.name).replace(self._memory.tenant.host_namespace, key.namespace or "the host")
-
-    async def _tell(self, about: Reference, reason: str, message: str) -> None:
-        """Put a Warning event on a virtual object, once for the same words."""
-        resource, key = about
-        store = self._memory.virtual_stores.get(resource)
-        obj = None if store is None else store.get(key)
-        if obj is None:
-            return
-        event = warning(resource, obj, reason=reason, message=message, now=self._memory.now)
-        try:
-            await self._virtual.send(requests.create(EVENTS, event, namespace=event["metadata"]["namespace"]))
-        except AlreadyExists:
-            pass
-        except KubeError as error:
-            _log.warning("tenant %s: the user can't be told %r: %s", self._memory.tenant.name, message, error)

@@ -45,6 +45,20 @@ class Refused:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A server would not do it, and nobody was told yet: it may be about to change its mind.
+
+    A cluster IP is free a moment after its Service is gone, rights and quotas a moment after they were granted.
+    """
+
+    message: str
+    """The server's reason, in the virtual cluster's words."""
+    may_pass: bool
+    """It depends on more than the object."""
+
+
 Outcome: TypeAlias = Done | Later | Stale | Failed | Refused
+Verdict: TypeAlias = Outcome | Rejected
 
 DONE = Done()

@@ -52,6 +52,8 @@ class Timing:
     """Between attempts at a tenant in which the engine itself failed."""
     workers: int = 24
     """How many keys of one tenant are worked on at a time."""
+    doubts: int = 3
+    """So often a server's refusal is doubted, with the pauses of `failed`, before the user is told of it."""
     fight_passes: int = 100
     """So many passes over one key, each of which wrote something, within `fight_window`, is a fight with somebody."""
     fight_window: float = 10.0

@@ -6,8 +6,9 @@ refuses is what `responses` makes of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from vcluster_syncer.kube.responses import Lines, Page, parse_error, parse_objec
 # Below what an API server allows an idle connection (Go's default for it is 90 s), so that it is us who close.
 _KEEP_IDLE = 60.0
 _CONNECT = 10.0
+_SESSIONS = 3
 
 # What an HTTP client can raise. aiohttp raises bare OSError and TimeoutError too.
 _NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError)
@@ -32,8 +34,10 @@ class Client:
     starve writes.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, server: Server, *, timeout: float) -> None:
-        self._session = session
+    def __init__(self, connect: Callable[[], aiohttp.ClientSession], server: Server, *, timeout: float) -> None:
+        self._connect = connect
+        # New requests use the last; in the others requests and watches come to their own end.
+        self._sessions = [connect()]
         self._base = server.url
         self._server_name = server.server_name or None
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT))
@@ -43,18 +47,22 @@ class Client:
     async def open(cls, server: Server, *, timeout: float = 30.0) -> AsyncIterator[Client]:
         """A client of `server`, whose connections are closed at the end; KubeconfigError for unusable certificates."""
         tls = ssl_context(server)
-        connector = aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls, keepalive_timeout=_KEEP_IDLE)
         # gzip would cost more than it saves on the way to a server nearby.
         headers = {"User-Agent": "vcluster-syncer", "Accept": "application/json", "Accept-Encoding": "identity"}
         if server.token:
             headers["Authorization"] = f"Bearer {server.token}"
-        session = aiohttp.ClientSession(
-            connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-        )
+
+        def connect() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls, keepalive_timeout=_KEEP_IDLE)
+            return aiohttp.ClientSession(
+                connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+
+        client = cls(connect, server, timeout=timeout)
         try:
-            yield cls(session, server, timeout=timeout)
+            yield client
         finally:
-            await session.close()
+            await client._keep_sessions(0)
 
     async def send(self, request: Request) -> dict[str, Any]:
         """Send a request that answers with an object; a KubeError otherwise."""
@@ -68,8 +76,16 @@ class Client:
     async def stream(self, request: Request, *, silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """Send a request that answers line by line; Unreachable if nothing comes for `silence` seconds."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=silence)
+        session = self._sessions[-1]
         try:
-            async with self._request(request, timeout) as response:
+            async with AsyncExitStack() as stack:
+                try:
+                    # The answer begins at once, however long it is until there is something to tell.
+                    async with asyncio.timeout(self._timeout.total):
+                        response = await stack.enter_async_context(self._request(request, timeout))
+                except TimeoutError:
+                    await self._distrust(session)
+                    raise
                 if response.status >= 300:
                     raise parse_error(response.status, await response.read(), response.headers, request=str(request))
                 yield self._lines(response)
@@ -84,10 +100,13 @@ class Client:
                 yield line
 
     async def _send(self, request: Request) -> bytes:
+        session = self._sessions[-1]
         try:
             async with self._request(request, self._timeout) as response:
                 body = await response.read()
         except _NO_ANSWER as error:
+            if isinstance(error, TimeoutError):
+                await self._distrust(session)
             raise _unreachable(error, request) from error
         if response.status >= 300:
             raise parse_error(response.status, body, response.headers, request=str(request))
@@ -96,7 +115,7 @@ class Client:
     @asynccontextmanager
     async def _request(self, request: Request, timeout: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {} if request.body is None else {"Content-Type": request.content_type}
-        async with self._session.request(
+        async with self._sessions[-1].request(
             request.method,
             self._base + request.path,
             data=request.body,
@@ -105,7 +124,28 @@ class Client:
             server_hostname=self._server_name,
             allow_redirects=False,
         ) as response:
-            yield response
+            try:
+                yield response
+            except BaseException:
+                # Not closed but cut: TLS says goodbye first, and waits for an answer of a peer that may be gone.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
+                raise
+
+    async def _distrust(self, session: aiohttp.ClientSession) -> None:
+        """Have new requests make new connections, after one in `session` got no answer.
+
+        Whatever swallowed it may have swallowed every idle connection beside it, and each would cost another timeout
+        to find out.
+        """
+        if session is self._sessions[-1]:
+            self._sessions.append(self._connect())
+            await self._keep_sessions(_SESSIONS)
+
+    async def _keep_sessions(self, number: int) -> None:
+        """Close the oldest sessions and all connections in them."""
+        while len(self._sessions) > number:
+            await self._sessions.pop(0).close()
 
 
 def _unreachable(error: BaseException, request: Request) -> Unreachable:

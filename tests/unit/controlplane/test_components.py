@@ -50,9 +50,7 @@ def test_etcd_is_reachable_through_its_directory_only():
 
 
 def controllers(names):
-    settings = kube_controller_manager.Settings(
-        name="vc-1", kubeconfig=Path("/k"), pki=Path("/pki"), controllers=names
-    )
+    settings = kube_controller_manager.Settings(name="vc-1", kubeconfig=Path("/k"), pki=Path("/pki"), controllers=names)
     return arguments(kube_controller_manager.component(BINARY, settings))["controllers"].split(",")
 
 

@@ -5,7 +5,7 @@ import pytest
 from engine_parts import TENANT, WIDGETS, A, Scripted, host_obj, kind, obj
 from vcluster_syncer.engine.execute import Executor
 from vcluster_syncer.engine.memory import Memory
-from vcluster_syncer.engine.outcomes import DONE, Failed, Later, Refused, Stale
+from vcluster_syncer.engine.outcomes import DONE, Failed, Later, Refused, Rejected, Stale
 from vcluster_syncer.kube.errors import (
     AlreadyExists,
     Conflict,
@@ -146,20 +146,11 @@ def test_a_failed_uid_precondition_of_a_patch_is_stale_memory():
     assert sides.host_a["metadata"]["uid"] == "new"
 
 
-def test_what_the_host_finds_invalid_is_told_to_the_user_without_host_names_and_not_retried():
-    sides = Sides(host=[Invalid(f"Widget {HOST_A!r} in vc is invalid")], virtual=[{}])
-    outcome = sides.do(CREATE)
-    assert isinstance(outcome, Refused)
-    event = sides.body("virtual")
-    assert event["message"] == "Widget 'a' in default is invalid"
-    assert event["type"] == "Warning"
-    assert event["involvedObject"] | {"uid": "uid-a", "name": "a", "kind": "Widget"} == event["involvedObject"]
-
-
-def test_what_the_host_forbids_is_told_and_tried_again():
-    sides = Sides(host=[Forbidden("exceeded quota")], virtual=[{}])
-    assert sides.do(CREATE) == Failed("exceeded quota")
-    assert sides.body("virtual")["message"] == "exceeded quota"
+def test_a_rejection_of_the_host_is_reported_without_host_names():
+    sides = Sides(host=[Invalid(f"Widget {HOST_A!r} in vc is invalid"), Forbidden("exceeded quota")])
+    assert sides.do(CREATE) == Rejected("Widget 'a' in default is invalid", may_pass=False)
+    assert sides.do(CREATE) == Rejected("exceeded quota", may_pass=True)
+    assert sides.virtual.asked == []
 
 
 def test_a_namespace_that_is_ending_is_nothing_to_tell():
@@ -171,7 +162,10 @@ def test_a_refusal_is_one_event_however_often_it_is_said():
     sides = Sides(virtual=[{}, AlreadyExists("event")])
     refuse = Refuse(WIDGETS, A, "Foreign", "not ours")
     assert [sides.do(refuse), sides.do(refuse)] == [Refused("Foreign", "not ours")] * 2
-    assert sides.body("virtual", 0) == sides.body("virtual", 1)
+    event = sides.body("virtual", 0)
+    assert event == sides.body("virtual", 1)
+    assert (event["type"], event["reason"], event["message"]) == ("Warning", "Foreign", "not ours")
+    assert event["involvedObject"] | {"uid": "uid-a", "name": "a", "kind": "Widget"} == event["involvedObject"]
 
 
 def test_a_refusal_that_can_not_be_told_is_still_one():

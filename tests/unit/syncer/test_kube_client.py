@@ -1,7 +1,8 @@
 import asyncio
+import contextlib
 
 import pytest
-from fake_api import FakeApi, answering, streaming
+from fake_api import FakeApi, answering, status, streaming
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import NotFound, TooManyRequests, Unreachable
@@ -77,3 +78,30 @@ def test_a_stream_that_falls_silent_is_unreachable():
 def test_a_stream_that_is_cut_is_unreachable():
     with pytest.raises(Unreachable):
         tried(lines, streaming(b"one\n", then=cut), watch=True)
+
+
+def test_after_a_request_without_an_answer_new_connections_are_made():
+    async def main():
+        ports = []
+
+        async def noted(request):
+            ports.append(request.transport.get_extra_info("peername")[1])
+            return status(404, "NotFound")
+
+        async def noted_and_hangs(request):
+            await noted(request)
+            await hangs(request)
+
+        async with FakeApi.open() as api, Client.open(api.server, timeout=0.1) as client:
+            api.fail("GET", "pods", noted, noted, noted_and_hangs, noted)
+            for _ in range(4):
+                with contextlib.suppress(NotFound, Unreachable):
+                    await client.send(LIST)
+            assert ports[0] == ports[1] == ports[2] != ports[3]
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_does_not_begin_is_unreachable():
+    with pytest.raises(Unreachable, match="no answer in time"):
+        tried(lambda client: lines(client, silence=30), hangs, watch=True)

@@ -1,0 +1,187 @@
+"""The command `pytest-vcluster`: what works here, binaries ahead of time, and clusters for a human.
+
+The one rule: a command prints what a person wants to read, and for what a script wants (a path) nothing else; errors
+go to stderr and end with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_vcluster.errors import SettingsError, VClusterError
+from pytest_vcluster.nodes import parse_nodes
+from pytest_vcluster.settings import DEFAULT_NODES, Settings
+from pytest_vcluster.toolchain.versions import DEFAULT_MINOR, resolve_version
+
+DOWN_SECONDS = 20.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except VClusterError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pytest-vcluster", description="Kubernetes clusters for tests, and for you.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    doctor = command("doctor", _doctor, "tell what works on this machine, what doesn't, and how to fix it")
+    doctor.add_argument(
+        "versions", nargs="*", metavar="VERSION", help=f"Kubernetes versions (default: {DEFAULT_MINOR})"
+    )
+    fetch = command("fetch", _fetch, "have the binaries of Kubernetes versions ahead of time")
+    fetch.add_argument("versions", nargs="*", metavar="VERSION", help=f"Kubernetes versions (default: {DEFAULT_MINOR})")
+    fetch.add_argument("--offline", action="store_true", help="only tell what is missing")
+    command("list", _list, "list the runs on this machine and the clusters that stand for you")
+    up = command("up", _up, "start a cluster for you, which stands until `down`")
+    up.add_argument("version", nargs="?", default=DEFAULT_MINOR, help=f"Kubernetes version (default: {DEFAULT_MINOR})")
+    up.add_argument("--nodes", type=int, help=f"simulated nodes (default: {len(DEFAULT_NODES)})")
+    up.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for the cluster (default: 60)")
+    up.add_argument("--offline", action="store_true", help="never use the network for a missing binary")
+    kubeconfig = command("kubeconfig", _kubeconfig, "print the path of a cluster's kubeconfig")
+    kubeconfig.add_argument("name", nargs="?", help="cluster or run (default: the only one)")
+    down = command("down", _down, "end a cluster that `up` started, or a run with kept clusters")
+    down.add_argument("name", nargs="?", help="cluster or run (default: the only one that stands for you)")
+    command("sweep", _sweep, "remove what dead runs left behind; never anything of a live one")
+    report = command("report", _report, "print what a report page (--vcluster-report) says")
+    report.add_argument("file", type=Path)
+    return parser
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.doctor import State, examine_machine  # noqa: PLC0415 - each command loads its own
+
+    bad = 0
+    for finding in examine_machine(os.environ, versions=_versions(arguments)):
+        print(finding)
+        bad += finding.state is State.BAD
+    print("all well" if not bad else f"{bad} thing(s) to fix")
+    return 1 if bad else 0
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.doctor import binaries_of  # noqa: PLC0415 - each command loads its own
+    from pytest_vcluster.toolchain import Sources, obtain  # noqa: PLC0415
+
+    wanted = [each for version in _versions(arguments) for each in binaries_of([version])]
+    sources = Sources.from_environ(os.environ, offline=arguments.offline)
+    binaries = obtain(list(dict.fromkeys(wanted)), sources, progress=lambda text: print(text, flush=True))
+    for binary in binaries:
+        print(f"{binary.component} {binary.version} ({binary.source}): {binary.path}")
+    return 0
+
+
+def _list(_: argparse.Namespace) -> int:
+    for cluster in _kept():
+        print(f"{cluster['cluster']:<12} {cluster['version']:<10} {cluster['run']:<14} {cluster['kubeconfig']}")
+    return 0
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
+
+    settings = Settings(
+        versions=(resolve_version(arguments.version),),
+        nodes=DEFAULT_NODES if arguments.nodes is None else parse_nodes(arguments.nodes),
+        timeout=arguments.timeout,
+        offline=arguments.offline,
+    )
+    run = client.Run.of_controller()
+    request = client.LeaseRequest(
+        version=settings.versions[0], nodes=settings.nodes, holder="pytest-vcluster up", on_host=True
+    )
+    try:
+        lease = client.open_lease(run, settings, request, timeout=settings.timeout, on_progress=_tell)
+        # Kept and detached, the cluster and what it needs outlive this process, until `down`.
+        lease.release(keep=True)
+        client.keep(run)
+    except BaseException:
+        client.shut_down(run, timeout=DOWN_SECONDS)
+        raise
+    kept = _find(lease.grant.cluster)
+    _tell(f"{kept['cluster']} ({kept['version']}) is up until: pytest-vcluster down {kept['cluster']}")
+    print(f"export KUBECONFIG={kept['kubeconfig']}")
+    return 0
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _kept() -> list[Mapping[str, str]]:
+    from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
+
+    return [{**cluster, "run": run["run"]} for run in client.alive_runs() for cluster in run["kept"]]
+
+
+def _find(name: str | None) -> Mapping[str, str]:
+    kept = _kept()
+    found = [cluster for cluster in kept if name in (None, cluster["cluster"], cluster["run"])]
+    if len(found) != 1:
+        there = ", ".join(cluster["cluster"] for cluster in kept) or "none"
+        message = f"{len(found)} kept clusters match {name or '(no name given)'!r}; there: {there}"
+        raise SettingsError(message)
+    return found[0]
+
+
+def _kubeconfig(arguments: argparse.Namespace) -> int:
+    print(_find(arguments.name)["kubeconfig"])
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
+
+    ended = client.end_kept(arguments.name or _find(None)["cluster"])
+    if not ended:
+        _find(arguments.name)  # says what there is
+    print(f"{', '.join(ended)} ended")
+    return 0
+
+
+def _sweep(_: argparse.Namespace) -> int:
+    from pytest_vcluster.service import runs  # noqa: PLC0415 - each command loads its own
+
+    for folder in runs.sweep():
+        print(f"removed {folder}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.report.page import read_page  # noqa: PLC0415 - each command loads its own
+    from pytest_vcluster.summary import spell, summary_lines  # noqa: PLC0415
+
+    try:
+        rows, totals = read_page(arguments.file)
+    except (OSError, ValueError) as error:
+        message = f"{arguments.file} can't be read as a report: {error}"
+        raise SettingsError(message) from error
+    for row in rows:
+        for cluster in row["clusters"]:
+            evidence = f"  evidence: {cluster['evidence']}" if cluster["evidence"] else ""
+            print(f"{row['outcome']:<8} {cluster['version']:<9} {spell(cluster['waited']):>7}  {row['test']}{evidence}")
+    for line in summary_lines(totals):
+        print(line)
+    return 0
+
+
+def _versions(arguments: argparse.Namespace) -> Sequence[str]:
+    return list(dict.fromkeys(resolve_version(version) for version in arguments.versions or [DEFAULT_MINOR]))

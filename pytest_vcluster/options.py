@@ -1,0 +1,295 @@
+"""Every option of the plugin: where it may be given, what it may hold, and the `Settings` that result.
+
+An option is given on the command line, in the environment or in the ini file, and the first of these wins. The one
+rule: whatever is wrong is found here, before anything starts, all of it at once, and told in the user's own words: the
+option as they typed it, the value they gave, and what would have been right.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pytest_vcluster.errors import SettingsError
+from pytest_vcluster.settings import DEFAULT_NODES, HOSTS, ISOLATIONS, KEEPS, NodeShape, Settings
+
+SETTINGS = pytest.StashKey[Settings]()
+"""Where a run's settings are, in `config.stash`."""
+
+BUILT_HOSTS = ("embedded",)
+"""Of `HOSTS`, those that this version can run."""
+
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off")
+
+
+class Given(NamedTuple):
+    """A value as somebody gave it, the place they gave it in, and the folder that a relative path in it starts from.
+
+    A tuple, as `Option` is: dataclasses take a millisecond each to define, in every pytest run there is.
+    """
+
+    text: str
+    origin: str
+    base: Path
+
+    def wrong(self, problem: str, *, allowed: str) -> SettingsError:
+        """The error for this value: `problem` reads on after it, `allowed` says what would be right."""
+        return SettingsError(f"{self.origin}: {self.text!r} {problem}. Allowed: {allowed}.")
+
+
+class Option(NamedTuple):
+    """One option: its name without the `vcluster` prefix, its help, and what turns its text into a value."""
+
+    name: str
+    help: str
+    metavar: str
+    parse: Callable[[Given], object]
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line."""
+        return f"--vcluster-{self.name}"
+
+    @property
+    def ini(self) -> str:
+        """The option in the ini file, and its name within pytest."""
+        return f"vcluster_{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The option in the environment."""
+        return f"PYTEST_VCLUSTER_{self.name.upper()}"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Tell pytest about all options and their ini twins."""
+    group = parser.getgroup("vcluster", "a Kubernetes cluster for every test (pytest-vcluster)")
+    for option in OPTIONS:
+        text = f"{option.help} (ini: {option.ini}; environment: {option.variable})"
+        if option.parse is _switch:
+            group.addoption(option.flag, dest=option.ini, action="store_const", const="true", help=text)
+            parser.addini(option.ini, help=option.help, default=None, type="bool")
+        else:
+            group.addoption(option.flag, dest=option.ini, metavar=option.metavar, help=text)
+            parser.addini(option.ini, help=option.help, default=None, type="string")
+    parser.addini(
+        "vcluster_node",
+        help="simulated nodes, each a line of JSON or YAML with name, labels, taints and capacity (all optional)",
+        type="linelist",
+    )
+
+
+def resolve_settings(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this run; raises one `SettingsError` that lists everything that is wrong with them."""
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for option in OPTIONS:
+        try:
+            given = _given(option, config, environ)
+            if given is not None:
+                values[option.name] = option.parse(given)
+        except SettingsError as error:
+            wrong.append(str(error))
+    try:
+        nodes = _nodes(values.pop("nodes", None), config.getini("vcluster_node"))
+    except SettingsError as error:
+        wrong.append(str(error))
+        nodes = DEFAULT_NODES
+    if "version" in values:
+        values["versions"] = values.pop("version")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    settings = Settings(nodes=nodes, **values)
+    _check_host(settings)
+    return settings
+
+
+def is_configured(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether anybody gave any of the options: a project that does is likely to use the plugin."""
+    given = any(_given(option, config, environ) is not None for option in OPTIONS)
+    return given or bool(config.getini("vcluster_node"))
+
+
+def _given(option: Option, config: pytest.Config, environ: Mapping[str, str]) -> Given | None:
+    typed = config.getoption(option.ini, default=None)
+    if typed is not None:
+        return Given(text=str(typed), origin=option.flag, base=config.invocation_params.dir)
+    if environ.get(option.variable):
+        return Given(text=environ[option.variable], origin=option.variable, base=config.invocation_params.dir)
+    base = config.inipath.parent if config.inipath else config.rootpath
+    origin = f"{option.ini} in {config.inipath.name if config.inipath else 'the ini file'}"
+    try:
+        written = config.getini(option.ini)
+    except (ValueError, TypeError, pytest.UsageError) as error:
+        message = f"{origin}: {error}. Allowed: {option.metavar}."
+        raise SettingsError(message) from error
+    return None if written is None or written == "" else Given(text=str(written), origin=origin, base=base)
+
+
+def _check_host(settings: Settings) -> None:
+    """Refuse combinations: a host cluster is only ever the one that was named, never an ambient one."""
+    if settings.context and not settings.kubeconfig:
+        message = (
+            f"--vcluster-context {settings.context!r} without --vcluster-kubeconfig: name the file that holds this "
+            "context; the plugin never reads KUBECONFIG or ~/.kube/config on its own."
+        )
+        raise SettingsError(message)
+    if settings.host == "existing" and not settings.context:
+        message = (
+            "--vcluster-host existing without --vcluster-context: name the context of the host cluster, and with "
+            "--vcluster-kubeconfig the file that holds it; the ambient current context is never used."
+        )
+        raise SettingsError(message)
+    if settings.kubeconfig and settings.host != "existing":
+        message = (
+            f"--vcluster-kubeconfig names a host cluster, but --vcluster-host is {settings.host!r}, which makes its "
+            "own. Leave the kubeconfig out, or say --vcluster-host existing."
+        )
+        raise SettingsError(message)
+    if settings.host not in BUILT_HOSTS:
+        message = (
+            f"--vcluster-host {settings.host}: this version of pytest-vcluster can't run on this kind of host yet. "
+            f"Available: {', '.join(BUILT_HOSTS)}."
+        )
+        raise SettingsError(message)
+
+
+def _one_of(*allowed: str) -> Callable[[Given], str]:
+    def parse(given: Given) -> str:
+        if given.text not in allowed:
+            raise given.wrong("is not known", allowed=", ".join(allowed))
+        return given.text
+
+    return parse
+
+
+def _versions(given: Given) -> tuple[str, ...]:
+    from pytest_vcluster.toolchain.versions import SUPPORTED_MINORS, resolve_version  # noqa: PLC0415 - start-up time
+
+    allowed = f"one or more of {', '.join(SUPPORTED_MINORS)} or a patch of these, such as {SUPPORTED_MINORS[-1]}.1"
+    parts = given.text.replace(",", " ").split()
+    if not parts:
+        raise given.wrong("holds no version", allowed=allowed)
+    versions: list[str] = []
+    for part in parts:
+        try:
+            version = resolve_version(part)
+        except SettingsError as error:
+            message = f"{given.origin}: {error}"
+            raise SettingsError(message) from error
+        if version not in versions:
+            versions.append(version)
+    return tuple(versions)
+
+
+def _count(given: Given) -> int:
+    if not given.text.isdecimal() or int(given.text) < 1:
+        raise given.wrong("is no number of them", allowed="a whole number from 1 on")
+    return int(given.text)
+
+
+def _seconds(given: Given) -> float:
+    try:
+        seconds = float(given.text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise given.wrong("is no time to wait", allowed="a number of seconds above 0")
+    return seconds
+
+
+def _switch(given: Given) -> bool:
+    if given.text.lower() not in TRUE + FALSE:
+        raise given.wrong("is neither yes nor no", allowed=", ".join(TRUE + FALSE))
+    return given.text.lower() in TRUE
+
+
+def _text(given: Given) -> str:
+    return given.text
+
+
+def _readable_file(given: Given) -> Path:
+    path = given.base / Path(given.text).expanduser()
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise given.wrong("is no file that can be read", allowed="the path of a kubeconfig file")
+    return path
+
+
+def _folder(given: Given) -> Path:
+    path = given.base / Path(given.text).expanduser()
+    if path.exists() and not path.is_dir():
+        raise given.wrong("is a file", allowed="the path of a folder, which need not exist yet")
+    return path
+
+
+def _new_file(given: Given) -> Path:
+    path = given.base / Path(given.text).expanduser()
+    if path.is_dir():
+        raise given.wrong("is a folder", allowed="the path of the HTML file to write")
+    return path
+
+
+def _nodes(count: int | None, lines: list[str]) -> tuple[NodeShape, ...]:
+    """Nodes described line by line, filled up with plain ones to `count`."""
+    described = [_node_line(line, number=number) for number, line in enumerate(lines, start=1) if line]
+    if count is not None and count < len(described):
+        message = (
+            f"--vcluster-nodes {count} (ini: vcluster_nodes) is fewer than the {len(described)} nodes that "
+            "vcluster_node describes. Ask for as many or more, or describe fewer."
+        )
+        raise SettingsError(message)
+    if not described and count is None:
+        return DEFAULT_NODES
+    from pytest_vcluster.nodes import parse_nodes  # noqa: PLC0415 - start-up time
+
+    if not described:
+        return parse_nodes(count)
+    plain: list[object] = [{}] * ((count or 0) - len(described))
+    return parse_nodes([*described, *plain])
+
+
+def _node_line(line: str, *, number: int) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        import yaml  # noqa: PLC0415 - heavy, and only projects that describe nodes in YAML need it
+    try:
+        return yaml.safe_load(line)
+    except yaml.YAMLError as error:
+        message = (
+            f"vcluster_node, line {number}: {line!r} is neither JSON nor YAML ({error.__class__.__name__}: {error})."
+        )
+        raise SettingsError(message) from error
+
+
+OPTIONS = (
+    Option(name="host", metavar="|".join(HOSTS), help="where pods run", parse=_one_of(*HOSTS)),
+    Option(name="version", metavar="1.36[,1.37]", help="Kubernetes versions to run every test on", parse=_versions),
+    Option(name="kubeconfig", metavar="FILE", help="kubeconfig of an existing host cluster", parse=_readable_file),
+    Option(name="context", metavar="NAME", help="context of the host cluster within its kubeconfig", parse=_text),
+    Option(
+        name="isolation",
+        metavar="|".join(ISOLATIONS),
+        help="whether a test's cluster may be one put back to pristine, or is always a new one",
+        parse=_one_of(*ISOLATIONS),
+    ),
+    Option(name="keep", metavar="|".join(KEEPS), help="which tests' clusters to keep for you", parse=_one_of(*KEEPS)),
+    Option(
+        name="evidence",
+        metavar="DIR",
+        help="folder for what a failed test leaves: objects, events, logs (default: pytest's temporary folder)",
+        parse=_folder,
+    ),
+    Option(name="pool", metavar="N", help="clusters at once (default: by cores and free memory)", parse=_count),
+    Option(name="timeout", metavar="S", help="seconds that any one wait may take (default: 60)", parse=_seconds),
+    Option(name="report", metavar="FILE.html", help="write a report of tests and clusters", parse=_new_file),
+    Option(name="offline", metavar="yes|no", help="never use the network for a missing binary", parse=_switch),
+    Option(name="nodes", metavar="N", help="simulated nodes of every cluster (default: 3)", parse=_count),
+)
