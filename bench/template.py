@@ -32,7 +32,7 @@ def template_of(ground: Ground) -> Template:
         kubernetes_service_ip=spare.kubernetes_ip,
         apiserver_binary=ground.binaries[Component.KUBE_APISERVER],
         controller_manager_binary=ground.binaries[Component.KUBE_CONTROLLER_MANAGER],
-        controllers=kube_controller_manager.VIRTUAL_CONTROLLERS,
+        controllers=kube_controller_manager.virtual_controllers(ground.version),
         timeout=0,
     )
     path = ground.sources.cache / "templates" / template_store.file_name(settings)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_vcluster.errors import SettingsError, VClusterError
+from pytest_vcluster.errors import ProvisionError, SettingsError, VClusterError
 from pytest_vcluster.nodes import parse_nodes
 from pytest_vcluster.settings import DEFAULT_NODES, Settings
 from pytest_vcluster.toolchain.versions import DEFAULT_MINOR, resolve_version
+
+if TYPE_CHECKING:
+    from pytest_vcluster.service.client import Kept, RunStatus
 
 DOWN_SECONDS = 20.0
 
@@ -90,35 +93,44 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
-    for cluster in _kept():
-        print(f"{cluster['cluster']:<12} {cluster['version']:<10} {cluster['run']:<14} {cluster['kubeconfig']}")
+    for run, kept in _kept():
+        print(f"{kept.cluster:<12} {kept.version:<10} {run.id:<10} {kept.kubeconfig}")
     return 0
 
 
 def _up(arguments: argparse.Namespace) -> int:
     from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
 
+    version = resolve_version(arguments.version)
     settings = Settings(
-        versions=(resolve_version(arguments.version),),
+        versions=(version,),
         nodes=DEFAULT_NODES if arguments.nodes is None else parse_nodes(arguments.nodes),
         timeout=arguments.timeout,
         offline=arguments.offline,
     )
-    run = client.Run.of_controller()
     request = client.LeaseRequest(
-        version=settings.versions[0], nodes=settings.nodes, holder="pytest-vcluster up", on_host=True
+        version=version,
+        isolation=settings.isolation,
+        nodes=settings.nodes,
+        holder="pytest-vcluster up",
+        expected={version: 1},
+        on_host=True,
     )
+    run = client.Run.of_controller()
     try:
         lease = client.open_lease(run, settings, request, timeout=settings.timeout, on_progress=_tell)
-        # Kept and detached, the cluster and what it needs outlive this process, until `down`.
+        # Kept, the cluster and what it needs outlive this process, until `down`.
         lease.release(keep=True)
         client.keep(run)
     except BaseException:
         client.shut_down(run, timeout=DOWN_SECONDS)
         raise
-    kept = _find(lease.grant.cluster)
-    _tell(f"{kept['cluster']} ({kept['version']}) is up until: pytest-vcluster down {kept['cluster']}")
-    print(f"export KUBECONFIG={kept['kubeconfig']}")
+    if lease.kept is None:
+        client.shut_down(run, timeout=DOWN_SECONDS)
+        message = f"{lease.grant.cluster} could not be kept: it died, or too little memory is free."
+        raise ProvisionError(message)
+    _tell(f"{lease.kept.cluster} ({lease.kept.version}) is up until: pytest-vcluster down {lease.kept.cluster}")
+    print(f"export KUBECONFIG={lease.kept.kubeconfig}")
     return 0
 
 
@@ -126,42 +138,42 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _kept() -> list[Mapping[str, str]]:
+def _kept() -> list[tuple[RunStatus, Kept]]:
     from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
 
-    return [{**cluster, "run": run["run"]} for run in client.alive_runs() for cluster in run["kept"]]
+    return [(run, kept) for run in client.list_runs() for kept in run.kept]
 
 
-def _find(name: str | None) -> Mapping[str, str]:
-    kept = _kept()
-    found = [cluster for cluster in kept if name in (None, cluster["cluster"], cluster["run"])]
-    if len(found) != 1:
-        there = ", ".join(cluster["cluster"] for cluster in kept) or "none"
-        message = f"{len(found)} kept clusters match {name or '(no name given)'!r}; there: {there}"
+def _find(name: str | None) -> list[tuple[RunStatus, Kept]]:
+    there = _kept()
+    found = [(run, kept) for run, kept in there if name in (kept.cluster, run.id) or (name is None and len(there) == 1)]
+    if not found:
+        names = ", ".join(kept.cluster for _, kept in there) or "none"
+        message = f"no kept cluster is meant by {name or 'no name at all'}; there: {names}"
         raise SettingsError(message)
-    return found[0]
+    return found
 
 
 def _kubeconfig(arguments: argparse.Namespace) -> int:
-    print(_find(arguments.name)["kubeconfig"])
+    for _, kept in _find(arguments.name):
+        print(kept.kubeconfig)
     return 0
 
 
 def _down(arguments: argparse.Namespace) -> int:
     from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
 
-    ended = client.end_kept(arguments.name or _find(None)["cluster"])
-    if not ended:
-        _find(arguments.name)  # says what there is
-    print(f"{', '.join(ended)} ended")
+    for run, kept in _find(arguments.name):
+        client.end_kept(run.directory, cluster=kept.cluster, timeout=DOWN_SECONDS)
+        print(f"{kept.cluster} ended")
     return 0
 
 
 def _sweep(_: argparse.Namespace) -> int:
-    from pytest_vcluster.service import runs  # noqa: PLC0415 - each command loads its own
+    from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
 
-    for folder in runs.sweep():
-        print(f"removed {folder}")
+    for directory in client.sweep():
+        print(f"removed {directory}")
     return 0
 
 

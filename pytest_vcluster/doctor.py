@@ -132,7 +132,7 @@ def binary_finding(wanted: Wanted, sources: Sources) -> Finding:
         subject=str(wanted),
         state=State.NOTE,
         text="not here yet: the first run downloads it, or builds it from Go modules",
-        remedy=f"Have it ahead of time: pytest-vcluster fetch {wanted.version if wanted.component.is_kubernetes else ''}",
+        remedy="To have it ahead of time: pytest-vcluster fetch",
     )
 
 

@@ -152,7 +152,10 @@ def _end(held: Held, book: Book) -> None:
     book.close(held)
     if held.keep:
         # The handle's files, the kubeconfig among them, stay for the person who wants to look.
-        held.lease.release(keep=True)
+        try:
+            held.cluster.close(keep_files=True)
+        finally:
+            held.lease.release(keep=True)
     else:
         try:
             held.cluster.close()

@@ -12,18 +12,17 @@ from pathlib import Path
 
 from pytest_vcluster.controlplane.component import GO_ENVIRONMENT, Component, flags
 
-VIRTUAL_CONTROLLERS = (
-    "*",
-    "-cloud-node-lifecycle-controller",
-    "-node-ipam-controller",
-    "-node-lifecycle-controller",
-    "-node-route-controller",
-    "-persistentvolume-attach-detach-controller",
-    "-persistentvolume-binder-controller",
-    "-persistentvolume-expander-controller",
-    "-service-lb-controller",
-    "-ttl-controller",
+_OF_THE_HOST = (
+    "node-ipam-controller",
+    "node-lifecycle-controller",
+    "persistentvolume-attach-detach-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-expander-controller",
+    "ttl-controller",
 )
+# Gone from kube-controller-manager in 1.37, which refuses to start when it is told a name that it does not know.
+_OF_THE_CLOUD = ("cloud-node-lifecycle-controller", "node-route-controller", "service-lb-controller")
+_LAST_MINOR_WITH_CLOUD = 36
 HOST_CONTROLLERS = (
     "endpointslice-controller",
     "ephemeral-volume-controller",
@@ -36,6 +35,13 @@ HOST_CONTROLLERS = (
     "pod-garbage-collector-controller",
     "taint-eviction-controller",
 )
+
+
+def virtual_controllers(version: str) -> tuple[str, ...]:
+    """What a virtual cluster of `version` (v1.36.4) runs: all that is on by default, but for what is the host's."""
+    minor = int(version.split(".")[1])
+    left_out = _OF_THE_HOST + (_OF_THE_CLOUD if minor <= _LAST_MINOR_WITH_CLOUD else ())
+    return ("*", *(f"-{name}" for name in left_out))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

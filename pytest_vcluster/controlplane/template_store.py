@@ -25,7 +25,7 @@ from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.plane import PlaneSettings
+from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import ORIGIN, ROOT_CA_CONFIGMAP, Template, from_state
 from pytest_vcluster.errors import ApiError, Timeout
 
@@ -109,16 +109,20 @@ async def _make(settings: PlaneSettings, starter: Starter) -> Template:
         client = control_plane.api()
         datastore = Datastore(full.etcd_socket)
         try:
-            return await _settled(full, client, datastore)
+            return await _settled(control_plane, client, datastore)
         finally:
             client.close()
             datastore.close()
 
 
-async def _settled(settings: PlaneSettings, client: Client, datastore: Datastore) -> Template:
+async def _settled(control_plane: ControlPlane, client: Client, datastore: Datastore) -> Template:
+    settings = control_plane.settings
     began = time.monotonic()
     quiet_since, seen, missing = began, b"", "everything"
     while time.monotonic() - began < settings.timeout:
+        for component in control_plane.components:
+            if component.exited.done():
+                raise plane.ended_early(component)
         state = await asyncio.to_thread(datastore.read, settings.etcd_prefix)
         digest = hashlib.sha256(repr(sorted(state.items())).encode()).digest()
         now = time.monotonic()

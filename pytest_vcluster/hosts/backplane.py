@@ -75,6 +75,15 @@ class EmbeddedBackplane:
             "nodes": [node.name for node in self._settings.nodes],
         }
 
+    def _host_facts(self, namespace: str) -> Mapping[str, str]:
+        # Known before the host is: where its kubeconfig will be.
+        return {
+            "kind": "embedded",
+            "version": self._host_version,
+            "namespace": namespace,
+            "kubeconfig": str(embedded.kubeconfig(self._directory)),
+        }
+
     @contextlib.asynccontextmanager
     async def virtual_cluster(self, *, version: str, nodes: Sequence[NodeShape]) -> AsyncIterator[VirtualCluster]:
         """Run a virtual cluster of `version`, ready to be leased.
@@ -91,11 +100,7 @@ class EmbeddedBackplane:
                 return template.clone(service_range=service_range, certificate_authority=certificate_authority)
 
             async with plane.running(settings, self._starter, state=state) as control_plane:
-                cluster = VirtualCluster(
-                    control_plane,
-                    nodes=nodes,
-                    host={"kind": "embedded", "namespace": settings.name, "version": self._host_version},
-                )
+                cluster = VirtualCluster(control_plane, nodes=nodes, host=self._host_facts(settings.name))
                 self._watch(control_plane.components, cluster.deaths, cluster.died)
                 admission = asyncio.create_task(self._admit(cluster))
                 try:
@@ -110,7 +115,6 @@ class EmbeddedBackplane:
     async def _admit(self, cluster: VirtualCluster) -> None:
         try:
             host = await self._running_host(start=False)
-            cluster.host_kubeconfig = str(host.plane.kubeconfig)
             await asyncio.to_thread(
                 host.admit,
                 cluster.name,
@@ -187,7 +191,7 @@ class EmbeddedBackplane:
             kubernetes_service_ip=service_range.kubernetes_ip,
             apiserver_binary=found[Component.KUBE_APISERVER].path,
             controller_manager_binary=found[Component.KUBE_CONTROLLER_MANAGER].path,
-            controllers=kube_controller_manager.VIRTUAL_CONTROLLERS,
+            controllers=kube_controller_manager.virtual_controllers(found[Component.KUBE_APISERVER].version),
             timeout=self._settings.timeout,
         )
 

@@ -43,6 +43,11 @@ _STORAGE_CLASS = {
 _POLL_SECONDS = 0.02
 
 
+def kubeconfig(directory: Path) -> Path:
+    """Where the kubeconfig of the host below `directory` is, once it runs."""
+    return directory / NAME / "kubeconfig"
+
+
 def plane_settings(*, directory: Path, etcd_socket: Path, binaries: Found, timeout: float) -> PlaneSettings:
     """Describe the host's control plane.
 

@@ -24,7 +24,6 @@ class VirtualCluster:
         self.deaths: list[Death] = []
         self.died = asyncio.Event()
         self.on_host = asyncio.Event()
-        self.host_kubeconfig = ""
         self._host = host
 
     @property
@@ -70,5 +69,5 @@ class VirtualCluster:
                 }
                 for component in plane.components
             },
-            "host": {**self._host, "kubeconfig": self.host_kubeconfig},
+            "host": dict(self._host),
         }

@@ -1,7 +1,5 @@
-"""The run service: one process per test run that owns every cluster and every other process of the run.
+"""The run service: one process per test run that owns every cluster of it, and the client half that workers import.
 
-Client half (`client`, `election`, `protocol`, `runs`): what a pytest worker imports, standard library only. Server half
-(`server`, `session`, `pool`, `plan`, `gate`, `processes`, ...): what runs in the service's own process.
-
-The one rule: a lease is a connection. Whoever crashes closes it, and the lease ends; nobody has to clean up.
+The one rule: whatever dies, and however, nothing of the run is left two seconds later. Workers import `client` only,
+which is synchronous and light; everything else runs in the service's own process.
 """

@@ -1,57 +1,48 @@
-"""`python -m pytest_vcluster.service CONFIG`: the run service's process, started by `election`.
+"""`python -m pytest_vcluster.service CONFIG.json LOCK`: one run service, as `election` starts it.
 
-The one rule: it belongs to no terminal. It makes itself a session before anything else, so that Ctrl-C reaches pytest
-alone, and pytest's fixtures can still give their clusters back.
+LOCK is the number of the open file that the run's lock is on. The one rule: nothing here but setting up the process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
+import contextlib
 import json
+import logging
 import os
-import signal
+import resource
 import sys
 from pathlib import Path
-from typing import cast
 
-from pytest_vcluster.service import runs
-from pytest_vcluster.service.backplane import OpenBackplane
-from pytest_vcluster.service.protocol import Run
+from pytest_vcluster.service.backplane import opener
+from pytest_vcluster.service.lock import RunLock
+from pytest_vcluster.service.runs import Run
 from pytest_vcluster.service.server import Service
 from pytest_vcluster.settings import Settings
 
-_BACKPLANE = "pytest_vcluster.hosts.backplane:opened"
-
 
 def main() -> None:
-    """Run the service that the configuration file names."""
-    os.setsid()
-    config = Path(sys.argv[1])
-    document = json.loads(config.read_text())
-    alive = runs.stay_alive(config.parent)
+    """Serve the run of the configuration file until it is over."""
+    document = json.loads(Path(sys.argv[1]).read_text())
+    run = Run.from_json(document["run"])
+    lock = RunLock(run.lock, int(sys.argv[2]))
+    os.set_inheritable(lock.descriptor, False)  # noqa: FBT003 - but for the reaper, no child may hold it
+    os.chdir("/")  # whatever the user was in can be removed
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS says "infinity" and then refuses it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(_serve(run, Settings.from_json(document["settings"]), lock))
+
+
+async def _serve(run: Run, settings: Settings, lock: RunLock) -> None:
     try:
-        asyncio.run(_serve(document, config.parent))
-    finally:
-        os.close(alive)
-
-
-async def _serve(document: dict[str, object], folder: Path) -> None:
-    service = Service(
-        Run.from_json(cast("dict[str, object]", document["run"])),
-        Settings.from_json(cast("dict[str, object]", document["settings"])),
-        folder,
-        open_backplane=_named(str(document.get("backplane", _BACKPLANE))),
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, service.ending.set)
-    await service.serve()
-
-
-def _named(place: str) -> OpenBackplane:
-    module, _, name = place.partition(":")
-    return cast("OpenBackplane", getattr(importlib.import_module(module), name))
+        await Service(run, settings, lock, opener(run.backplane)).run()
+    except BaseException:
+        logging.getLogger(__name__).exception("the run service failed")
+        os._exit(1)
+    # Not the interpreter's way: that waits for threads, and one may be waiting for a server that is gone.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,73 +1,95 @@
-"""What the run service knows of clusters: these few methods, whatever the host.
+"""What the run service needs from the world of Kubernetes below it.
 
-The one rule: the service never asks what kind of host it has. `hosts.backplane` is the real thing; tests bring another.
+The one rule: Protocols only. The service knows no etcd, no API server and no host; it knows things that are opened,
+make clusters, and may die.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, cast
 
-from pytest_vcluster.controlplane.component import Death, Starter
+from pytest_vcluster.controlplane.component import Starter
 from pytest_vcluster.settings import NodeShape, Settings
 
 
+class DeathOf(Protocol):
+    """A component that ended though it was needed."""
+
+    @property
+    def component(self) -> str:
+        """What people call it."""
+
+    @property
+    def status(self) -> str:
+        """How it ended: `killed by signal 9`."""
+
+    @property
+    def log(self) -> str:
+        """Path of its log."""
+
+    @property
+    def tail(self) -> str:
+        """The last lines of its log."""
+
+
 class VirtualCluster(Protocol):
-    """A cluster that answers."""
+    """A virtual cluster that answers."""
 
     @property
     def name(self) -> str:
-        """The cluster's name."""
-
-    @property
-    def version(self) -> str:
-        """Its Kubernetes version."""
+        """Its name, unique on this machine."""
 
     @property
     def backend(self) -> tuple[str, int]:
-        """Where its API server listens."""
-
-    @property
-    def deaths(self) -> list[Death]:
-        """Its processes that have ended."""
+        """Address and port of its API server."""
 
     @property
     def died(self) -> asyncio.Event:
-        """Set with the first of `deaths`."""
+        """Set as soon as one of its processes ended."""
+
+    @property
+    def deaths(self) -> Sequence[DeathOf]:
+        """Which of its processes ended, and how."""
 
     @property
     def on_host(self) -> asyncio.Event:
-        """Set when the cluster has its nodes."""
+        """Set as soon as it has its nodes."""
 
-    def facts(self, url: str) -> dict[str, object]:
-        """What a lease through `url` is granted; may block for milliseconds."""
+    def facts(self, url: str) -> dict[str, Any]:
+        """All fields of a `Grant` that the service doesn't know itself; may block, so it runs in a thread."""
 
 
 class Backplane(Protocol):
-    """What all clusters of a run share."""
-
-    @property
-    def deaths(self) -> list[Death]:
-        """Shared processes that have ended."""
+    """What all virtual clusters of a run share; it lives and dies as a whole."""
 
     @property
     def failed(self) -> asyncio.Event:
-        """Set with the first of `deaths`."""
+        """Set as soon as a shared component ended: nothing made here can be trusted any more."""
+
+    @property
+    def deaths(self) -> Sequence[DeathOf]:
+        """Which shared components ended, and how."""
 
     def virtual_cluster(
         self, *, version: str, nodes: Sequence[NodeShape]
     ) -> AbstractAsyncContextManager[VirtualCluster]:
-        """A cluster that is ready when the context is entered and gone when it is left."""
+        """A cluster that is ready when the context is entered, and gone when it is left."""
 
     async def host_ready(self) -> Mapping[str, object]:
-        """Start the host if need be, wait for it, and describe it."""
+        """Start the host if need be, wait until it takes clusters, and describe it."""
 
 
 class OpenBackplane(Protocol):
-    """Opens a backplane."""
+    """Opens a backplane below `directory`, which exists and is empty; leaving the context leaves nothing running.
+
+    Every child process is started through `starter`, or reported to `register` right after its start; each leads a
+    session of its own.
+    """
 
     def __call__(
         self,
@@ -78,4 +100,10 @@ class OpenBackplane(Protocol):
         register: Callable[[int], None],
         progress: Callable[[str], None],
     ) -> AbstractAsyncContextManager[Backplane]:
-        """Open it below `directory`; `register` hears of processes, `progress` of what takes long."""
+        """Open it."""
+
+
+def opener(name: str) -> OpenBackplane:
+    """Find the `OpenBackplane` named `module:function`."""
+    module, _, function = name.partition(":")
+    return cast("OpenBackplane", getattr(importlib.import_module(module), function))

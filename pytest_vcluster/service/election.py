@@ -1,107 +1,151 @@
-"""Who starts the run service: the first worker that needs it, under a lock that the others wait at.
+"""Finding the run service, or becoming the one who starts it.
 
-The one rule: a run has one service at a time. One that was killed is replaced by the next worker that asks, in a folder
-of its own, so that the old one's remains can be removed meanwhile.
+The one rule: whoever has the run's lock starts the service and hands the lock on to it; all others try to connect until
+somebody answers. So a run has one service at a time, and a service that died is replaced when the next test asks, once
+its reaper has let go of the lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
+import shutil
 import socket
 import sys
 import time
 from pathlib import Path
 
-from pytest_vcluster.errors import ProvisionError, Timeout
-from pytest_vcluster.service import runs
-from pytest_vcluster.service.protocol import CONFIG, SOCKET, Run
+from pytest_vcluster.errors import LeaseLost, ProvisionError, Timeout
+from pytest_vcluster.service import reaper, runs
+from pytest_vcluster.service.lock import RunLock
+from pytest_vcluster.service.runs import Run
 from pytest_vcluster.settings import Settings
 
-LOG = "service.log"
-_START_SECONDS = 30.0
 _POLL_SECONDS = 0.005
+_START_SECONDS = 30.0
+_LOCK_DESCRIPTOR = 3
+_TAIL_BYTES = 4000
+# What test runners put there for their own children would change what the service does, or make it write files.
+_NOT_INHERITED = ("COV_CORE_", "COVERAGE_", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_", "PYTHONWARNINGS")
 
 
-def find_or_start(run: Run, settings: Settings) -> Path:
-    """Return the socket of the run's service, starting one if there is none.
+def dial(run: Run) -> socket.socket | None:
+    """Connect to the run's service; None if there is none."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(os.fspath(run.socket))
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError, ConnectionResetError):
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
-    Raises ProvisionError (with the tail of its log) if it ends at once, and Timeout if it does not answer.
+
+def connect(run: Run, settings: Settings) -> socket.socket:
+    """Connect to the run's service, and start one if there is none.
+
+    Raises LeaseLost if the run is over, ProvisionError if the service can't be started, and Timeout.
     """
-    found = _answering(run)
-    if found is not None:
-        return found
-    with runs.election(run.directory):
-        found = _answering(run)
-        if found is not None:
-            return found
-        return _start(run, settings)
-
-
-def _answering(run: Run) -> Path | None:
-    for folder in runs.incarnations(run.directory):
-        path = folder / SOCKET
-        if answers(path):
-            return path
-    return None
-
-
-def answers(path: Path) -> bool:
-    """Tell whether somebody listens at the socket `path`."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
-
-
-def _start(run: Run, settings: Settings) -> Path:
-    earlier = runs.incarnations(run.directory)
-    folder = run.directory / str(int(earlier[0].name) + 1 if earlier else 0)
-    folder.mkdir(mode=0o700, parents=True)
-    config = folder / CONFIG
-    config.touch(mode=0o600)
-    config.write_text(json.dumps({"run": run.to_json(), "settings": settings.to_json()}))
-    pid = _spawn(config, folder / LOG)
     began = time.monotonic()
-    while time.monotonic() - began < _START_SECONDS:
-        if answers(folder / SOCKET):
-            return folder / SOCKET
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            raise ProvisionError(
-                f"The run service ended at once ({os.waitstatus_to_exitcode(status)}).\n"
-                f"Last lines of its log:\n{_tail(folder / LOG)}"
+    while True:
+        connection = dial(run)
+        if connection is not None:
+            return connection
+        if not run.controller_is_alive():
+            raise LeaseLost(
+                f"Run {run.id} is over: its process {run.controller_pid} is gone, so no cluster is started."
+            )
+        lock = RunLock.take(run.lock)
+        if lock is not None:
+            try:
+                return _start(run, settings, lock)
+            finally:
+                lock.close()
+        if time.monotonic() - began > _START_SECONDS:
+            raise Timeout(
+                "The run service's start by another worker",
+                elapsed=_START_SECONDS,
+                last_seen=f"{run.lock} is held, and nobody listens at {run.socket}\n{_tail(run.log)}",
             )
         time.sleep(_POLL_SECONDS)
-    os.kill(pid, signal.SIGKILL)
-    raise Timeout("The start of the run service", elapsed=_START_SECONDS, last_seen=_tail(folder / LOG) or "no log")
 
 
-def _spawn(config: Path, log: Path) -> int:
-    # Not subprocess.Popen: nobody here is to own, wait for or warn about a process that outlives this one. The service
-    # makes itself a session, away from the terminal's Ctrl-C.
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def _start(run: Run, settings: Settings, lock: RunLock) -> socket.socket:
+    connection = dial(run)  # somebody may have started it before we got the lock, and ended it: then this is None too
+    if connection is not None:
+        return connection
     try:
-        return os.posix_spawn(
-            sys.executable,
-            # -P: the user's working directory is no place to import the service from.
-            [sys.executable, "-P", "-m", "pytest_vcluster.service", str(config)],
-            os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, descriptor, 1),
-                (os.POSIX_SPAWN_DUP2, descriptor, 2),
-            ],
-        )
-    finally:
-        os.close(descriptor)
+        if run.directory.exists():
+            runs.clear(run.directory)
+        run.directory.mkdir(mode=0o700)
+        config = run.directory / "config.json"
+        config.write_text(json.dumps({"run": run.to_json(), "settings": settings.to_json()}))
+        return _answering(run, _spawn(run, config, lock))
+    except OSError as error:
+        _undo(run, lock)
+        raise ProvisionError(
+            f"The run service can't be started: {error}.\nChecked: {run.directory}, {sys.executable}.\n"
+            "Free some space there, or set TMPDIR to a directory that can be written to."
+        ) from error
+    except BaseException:
+        _undo(run, lock)
+        raise
+
+
+def _undo(run: Run, lock: RunLock) -> None:
+    shutil.rmtree(run.directory, ignore_errors=True)
+    reaper.remove_lock(lock.path)
+
+
+def _spawn(run: Run, config: Path, lock: RunLock) -> int:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+    # Not subprocess: nobody waits for this process, which outlives its parent, and that is no leak to be warned of.
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-P", "-m", "pytest_vcluster.service", str(config), str(_LOCK_DESCRIPTOR)],
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_DUP2, lock.descriptor, _LOCK_DESCRIPTOR),
+        ],
+        setsid=True,
+    )
+
+
+def _answering(run: Run, pid: int) -> socket.socket:
+    began = time.monotonic()
+    while time.monotonic() - began < _START_SECONDS:
+        connection = dial(run)
+        if connection is not None:
+            return connection
+        status = exit_status(pid)
+        if status is not None:
+            raise ProvisionError(
+                f"The run service ended with {status} as soon as it was started.\n"
+                f"Last lines of its log:\n{_tail(run.log)}\nRun `pytest-vcluster doctor` to check this machine."
+            )
+        time.sleep(_POLL_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 9)
+    raise Timeout("The run service's start", elapsed=_START_SECONDS, last_seen=_tail(run.log))
+
+
+def exit_status(pid: int) -> int | None:
+    """The exit status of a child that has ended; None while it runs, or if it is no child of ours."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _tail(log: Path) -> str:
     try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    except OSError:
-        return ""
+        return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip() or "(its log is empty)"
+    except OSError as error:
+        return f"(no log: {error})"

@@ -1,102 +1,40 @@
-"""What a worker and the run service say to each other: JSON objects, one a line, over the run's Unix socket.
+"""What a worker and the run service say to each other: one JSON object a line, on a Unix socket.
 
-The one rule: values in, text out, and back; no I/O. A worker sends one request per connection (`op`); the service
-answers with events (`event`) until the last one, which is `granted`, `answer` or `error`. On a connection that was
-granted a lease, further requests (`deaths`, `release`) each get one more answer.
+The one rule: encoding and decoding are pure, and both sides use the same frozen dataclasses. Errors cross by the name
+of their class in `pytest_vcluster.errors`, with their fields, so that a test sees the error that the service met.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pytest_vcluster import errors
+from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.settings import NodeShape
-
-SOCKET = "service.sock"
-CONFIG = "service.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One test run. `directory` holds a folder for every service the run had (usually one), each with its socket."""
-
-    id: str
-    controller_pid: int
-    directory: Path
-
-    @classmethod
-    def of_controller(cls) -> Run:
-        """The run of this process, which is the one whose end ends the run."""
-        run_id = f"{os.getpid()}-{secrets.token_hex(3)}"
-        return cls(id=run_id, controller_pid=os.getpid(), directory=base_directory() / run_id)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data, for xdist's workers."""
-        return {"id": self.id, "controller_pid": self.controller_pid, "directory": str(self.directory)}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Run:
-        """What `to_json` described."""
-        return cls(
-            id=document["id"],
-            controller_pid=int(document["controller_pid"]),
-            directory=Path(document["directory"]),
-        )
-
-
-def base_directory() -> Path:
-    """Where this user's runs are: in the temporary folder, because sockets need short paths and nothing is kept."""
-    return Path(tempfile.gettempdir()) / f"pytest-vcluster-{os.getuid()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRequest:
-    """What a test asks for. `expected` tells how many leases of each version the whole run will ask for.
-
-    With `on_host` the cluster must have its nodes; without, the first of a run may get them a second later.
-    """
+    """What a test asks for."""
 
     version: str
-    isolation: str = "recycle"
-    nodes: tuple[NodeShape, ...] = ()
-    holder: str = ""
-    expected: Mapping[str, int] = field(default_factory=dict)
+    isolation: str
+    nodes: tuple[NodeShape, ...]
+    holder: str
+    """Who asks, for messages to people: a test's node id."""
+    expected: Mapping[str, int]
+    """Version -> number of leases that the whole collection asks for, this one included."""
     on_host: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return {
-            "version": self.version,
-            "isolation": self.isolation,
-            "nodes": [node.to_json() for node in self.nodes],
-            "holder": self.holder,
-            "expected": dict(self.expected),
-            "on_host": self.on_host,
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> LeaseRequest:
-        """What `to_json` described."""
-        return cls(
-            version=document["version"],
-            isolation=document["isolation"],
-            nodes=tuple(NodeShape.from_json(node) for node in document["nodes"]),
-            holder=document["holder"],
-            expected=dict(document["expected"]),
-            on_host=bool(document["on_host"]),
-        )
+    """The cluster must have its nodes; otherwise the first of a run may get them a second later."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogRef:
-    """A component's log, and how long it was when the lease began."""
+    """A component's log, and where in it the lease begins."""
 
     path: str
     offset: int
@@ -104,59 +42,246 @@ class LogRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A lease in all its particulars; `revision` is the resourceVersion at its beginning."""
+    """A cluster that is the lessee's alone until the lease ends."""
 
     cluster: str
     version: str
     url: str
-    kubeconfig: str = field(repr=False)
-    certificate_authority: str = field(repr=False)
-    client_certificate: str = field(repr=False)
-    client_key: str = field(repr=False)
-    client_ca_certificate: str = field(repr=False)
-    client_ca_key: str = field(repr=False)
+    kubeconfig: str
+    certificate_authority: str
+    client_certificate: str
+    client_key: str
+    client_ca_certificate: str
+    client_ca_key: str
     revision: int
+    """Resource version at the start: what the test changed is above it."""
     logs: Mapping[str, LogRef]
     host: Mapping[str, str]
     prepared_seconds: float
     waited_seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Grant:
-        """What `to_json` described."""
-        logs = {name: LogRef(log["path"], log["offset"]) for name, log in document["logs"].items()}
-        return cls(**{**document, "logs": logs})
+    gate: str
 
 
-def encode(message: Mapping[str, Any]) -> bytes:
-    """One message as one line."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """A process that ended though a lease depended on it."""
+
+    component: str
+    status: str
+    log: str
+    tail: str
 
 
-def decode(line: bytes) -> dict[str, Any]:
-    """The message that `encode` made into `line`; ValueError for anything else."""
-    message = json.loads(line)
-    if not isinstance(message, dict):
-        raise ValueError(f"not a message: {line[:200]!r}")  # noqa: TRY004 - whoever sends a list sends nonsense
-    return message
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A cluster that outlives its lease until the user ends it."""
+
+    cluster: str
+    version: str
+    kubeconfig: str
+    holder: str
+
+    @property
+    def command(self) -> str:
+        """What ends it."""
+        return f"pytest-vcluster down {self.cluster}"
 
 
-def error_event(error: BaseException) -> dict[str, Any]:
-    """`error` as the event that `raised` turns into an error of the same class again."""
-    known = type(error) if isinstance(error, errors.VClusterError) else errors.ProvisionError
-    text = str(error) if isinstance(error, errors.VClusterError) else f"{type(error).__name__}: {error}"
-    notes = getattr(error, "__notes__", ())
-    return {"event": "error", "class": known.__name__, "text": "\n".join([text, *notes])}
+# To the service. The first message on a connection says what the connection is for.
 
 
-def raised(event: Mapping[str, Any]) -> errors.VClusterError:
-    """The error that an `error` event tells of."""
-    known: type[errors.VClusterError] = getattr(errors, str(event.get("class")), errors.ProvisionError)
-    error = known.__new__(known)
-    # Its text was made on the other side; the class's own constructor would want the parts of it.
-    Exception.__init__(error, event.get("text", ""))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLease:
+    """Turns the connection into a lease. `asked` is the clock (CLOCK_MONOTONIC, one for all processes) when asked."""
+
+    request: LeaseRequest
+    asked: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Ends the lease of this connection; with `keep` the cluster stays."""
+
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeHost:
+    """Asks for `HostFacts`, and for a host if there is none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summarize:
+    """Asks for a `Summary`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """Asks for a `Status`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOn:
+    """Has the service outlive the controller for as long as clusters are kept; answered by `Status`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndKept:
+    """Ends one kept cluster, or all (None); answered by `Status`."""
+
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutDown:
+    """Ends the service; answered by the last `Summary`."""
+
+
+# From the service.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is going on while the answer takes long; `quiet` where somebody else is told the same."""
+
+    text: str
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The lease has begun."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Died:
+    """Something that this lease depends on ended; sent at once, unasked."""
+
+    death: Death
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The lease has ended; `kept` if the cluster stays."""
+
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """The host, which runs."""
+
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the service did so far."""
+
+    totals: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What there is at the moment."""
+
+    pid: int
+    controller_pid: int
+    lives_on: bool
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The request failed; `error` as `describe_error` makes it."""
+
+    error: Mapping[str, Any]
+
+
+Message = (
+    OpenLease
+    | Release
+    | DescribeHost
+    | Summarize
+    | Describe
+    | LiveOn
+    | EndKept
+    | ShutDown
+    | Progress
+    | Granted
+    | Died
+    | Released
+    | HostFacts
+    | Summary
+    | Status
+    | Failed
+)
+_BY_NAME: Mapping[str, type[Message]] = {kind.__name__: kind for kind in Message.__args__}
+
+
+def encode(message: Message) -> bytes:
+    """Encode `message` as one line."""
+    return json.dumps({"": type(message).__name__, **asdict(message)}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Decode one line; ValueError if it is no message."""
+    try:
+        document = json.loads(line)
+        kind = _BY_NAME[document.pop("")]
+        return kind(**{name: _NESTED.get(name, _same)(value) for name, value in document.items()})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = f"not a message of the run service: {line[:200]!r} ({error})"
+        raise ValueError(message) from error
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Describe `error` as plain data; one that is not ours becomes a ProvisionError that names it."""
+    if not isinstance(error, VClusterError):
+        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return {"class": "ProvisionError", "message": f"The run service failed: {message}", "fields": {}}
+    attributes = {
+        name: {"path": str(value)} if isinstance(value, Path) else value for name, value in vars(error).items()
+    }
+    return {"class": type(error).__name__, "message": str(error), "fields": attributes}
+
+
+def rebuild_error(described: Mapping[str, Any]) -> VClusterError:
+    """Make the error that `describe_error` described."""
+    kind = getattr(errors, described["class"], errors.ProvisionError)
+    # Not through the class: each has arguments of its own, and the message is complete already.
+    error: VClusterError = kind.__new__(kind, described["message"])
+    for name, value in described["fields"].items():
+        setattr(error, name, Path(value["path"]) if isinstance(value, dict) and set(value) == {"path"} else value)
     return error
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _request(value: Mapping[str, Any]) -> LeaseRequest:
+    return LeaseRequest(**{**value, "nodes": tuple(NodeShape.from_json(node) for node in value["nodes"])})
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(Kept(**item) for item in value)
+    return None if value is None else Kept(**value)
+
+
+def grant_of(facts: Mapping[str, Any]) -> Grant:
+    """Make a grant of `facts`, which may say more than a grant needs; KeyError if they say less."""
+    logs = {name: LogRef(**ref) for name, ref in facts["logs"].items()}
+    return Grant(**{item.name: facts[item.name] for item in fields(Grant) if item.name != "logs"}, logs=logs)
+
+
+_NESTED: Mapping[str, Callable[[Any], Any]] = {
+    "request": _request,
+    "grant": grant_of,
+    "death": lambda value: Death(**value),
+    "kept": _kept,
+}

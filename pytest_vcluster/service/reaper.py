@@ -1,66 +1,129 @@
-"""Cleans up after a run service that was killed: a small process of its own that outlives it by a moment.
+"""The last one to leave: a tiny process that kills what is left of a run and removes its files.
 
-The one rule: standard library only, no import of ours, nothing that can fail early. It runs as `python -I -S reaper.py
-FOLDER` with the read end of a pipe as standard input, whose other end only the service holds. Lines on it name process
-groups to kill (`PID START`); its end means that the service is no more, however that came.
+The one rule: standard library only, no import of ours, for it runs as `python -I -S reaper.py DIRECTORY LOCK` with the
+read end of a pipe as its input. The service writes a line for every process it starts; when the pipe breaks, however
+the service ended, the reaper kills each of them that is still the same process (id and start time), removes the
+directory and the lock file, and ends. It holds the run's lock, inherited as an open file, until then: who gets the lock
+knows that nothing is left.
 """
 
-import contextlib
-import fcntl
+from __future__ import annotations
+
 import os
-import shutil
 import signal
-import subprocess
 import sys
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+_PATIENCE_SECONDS = 2.0
+_POLL_SECONDS = 0.005
 
-def started_at(pid: int) -> str:
-    """When process `pid` started, in a form that only ever equals itself; empty if there is no such process.
 
-    A process id alone is no identity: it is used again.
-    """
+def started(pid: int) -> str:
+    """When process `pid` started, as the system tells it; empty if there is no such process (or only its zombie)."""
+    if _has_proc():
+        try:
+            fields = _stat(pid)
+        except OSError:
+            return ""
+        return "" if fields[0] in ("Z", "X") else fields[19]
+    import subprocess  # noqa: PLC0415 - not needed on Linux, where starting quickly matters as well
+
+    command = ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    state, _, when = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else when.strip()
+
+
+def _has_proc() -> bool:
+    return Path("/proc/self/stat").exists()
+
+
+def _stat(pid: int | str) -> list[str]:
+    # The second field is the name in parentheses, and may hold anything.
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def parse(text: str) -> dict[int, str]:
+    """Process id -> start time, of complete lines `PID<tab>START`."""
+    pairs = [line.partition("\t") for line in text.split("\n")[:-1]]
+    return {int(pid): start for pid, _, start in pairs if pid.isdigit() and start}
+
+
+def kill(children: Mapping[int, str]) -> None:
+    """Kill the session of each of `children` that is still the same process, and return when they are gone."""
+    alive = {pid for pid, start in children.items() if started(pid) == start}
+    for pid in alive:
+        try:
+            os.killpg(pid, signal.SIGKILL)  # each leads a group of its own
+        except (ProcessLookupError, PermissionError):
+            continue
+    orphans = _orphans({pid: start for pid, start in children.items() if pid not in alive})
+    for pid in orphans:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    _until_gone([*alive, *orphans])
+
+
+def _orphans(leaders: Mapping[int, str]) -> list[int]:
+    # What a dead leader left in its session; the system doesn't give its id away while the session has members.
+    if not leaders or not _has_proc():
+        return []
+    found = []
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - pathlib makes an object of each of a thousand entries
+        if not entry.isdigit():
+            continue
+        try:
+            fields = _stat(entry)
+        except OSError:
+            continue
+        leader = int(fields[3])
+        if leader in leaders and not started(leader) and int(fields[19]) >= int(leaders[leader]):
+            found.append(int(entry))
+    return found
+
+
+def _until_gone(pids: Iterable[int]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    for pid in pids:
+        while started(pid) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+
+def remove(directory: Path) -> None:
+    """Remove `directory` with all in it, even if somebody who is just dying still writes there."""
+    import shutil  # noqa: PLC0415 - needed at the end only
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while directory.exists() and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        if directory.exists():
+            time.sleep(_POLL_SECONDS)
+
+
+def remove_lock(lock: Path) -> None:
+    """Remove a run's lock file, which the caller holds, and the directory of all runs if this was the last."""
+    lock.unlink(missing_ok=True)
     try:
-        # The 22nd field, counted behind the command, which may hold spaces and parentheses. See proc(5).
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        pass
-    if Path("/proc/self").exists():
-        return ""
-    done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return done.stdout.strip().replace(" ", "_")
+        lock.parent.rmdir()
+    except OSError:
+        return  # other runs are there
 
 
 def main() -> None:
-    """Wait for the service's end, then kill what it started and remove its folder."""
-    # Only the end of the pipe ends us: not the terminal, not a polite request to the whole group.
+    """Wait until the pipe breaks, then leave nothing."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    folder = Path(sys.argv[1])
-    groups = [line.split() for line in sys.stdin]
-    for group in groups:
-        pid, started = int(group[0]), group[1] if len(group) > 1 else ""
-        if started and started_at(pid) == started:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
-    remove(folder)
-
-
-def remove(folder: Path) -> None:
-    """Remove a service's folder, and the run's and the user's if they are empty then.
-
-    The last two under the lock of the election, so that nobody who is about to start a service loses them.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    run, base = folder.parent, folder.parent.parent
-    with contextlib.suppress(OSError):
-        descriptor = os.open(base, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            run.rmdir()
-            base.rmdir()
-        finally:
-            os.close(descriptor)
+        signal.signal(number, signal.SIG_IGN)  # whoever ends everything else must not end this first
+    directory, lock = Path(sys.argv[1]), Path(sys.argv[2])
+    heard = b""
+    while piece := os.read(0, 65536):
+        heard += piece
+    kill(parse(heard.decode()))
+    remove(directory)
+    remove_lock(lock)
+    os._exit(0)
 
 
 if __name__ == "__main__":

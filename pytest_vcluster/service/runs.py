@@ -1,127 +1,135 @@
-"""The run's folder: where its services are found, told apart from dead ones, and swept away.
+"""Runs as they lie on disk: one directory and one lock file each, below one base directory of the user.
 
-The one rule: a folder belongs to a live service exactly as long as that service holds the lock on the file in it. So
-the living are never swept, and the dead are found whatever killed them. Layout: `<base>/<run>/<number>/service.sock`.
+The one rule: a directory belongs to whoever holds the lock beside it. Everything is known from the outside (names,
+locks, the list of processes), so that what a run left can be found and removed when nobody of it is alive.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import signal
-import time
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pytest_vcluster.service.protocol import SOCKET, base_directory
-from pytest_vcluster.service.reaper import remove, started_at
+from pytest_vcluster.service import reaper
+from pytest_vcluster.service.lock import RunLock, is_held
 
-ALIVE = "alive"
-PROCESSES = "processes"
-_YOUNG_SECONDS = 30.0
+DEFAULT_BACKPLANE = "pytest_vcluster.hosts.backplane:opened"
+_LONGEST_SOCKET = 100
+"""Unix socket paths have 104 bytes on macOS and 108 on Linux, the ending null byte included."""
+_LONGEST_NAME = "12345678/1/etcd-peer.sock"
 
 
-@contextlib.contextmanager
-def election(directory: Path) -> Iterator[None]:
-    """Hold the right to start a service for the run of `directory`, which is made if need be.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A test run: the process that the user started, and the directory that everything of the run is in."""
 
-    The lock is on the folder of all runs itself: no file has to be left behind for it. Another process may remove that
-    folder, being empty, between our making it and locking it; then the lock is on nothing, and we start again.
-    """
-    base = directory.parent
-    while True:
-        base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            descriptor = os.open(base, os.O_RDONLY)
-        except FileNotFoundError:
+    id: str
+    controller_pid: int
+    controller_started: str
+    directory: Path
+    backplane: str = DEFAULT_BACKPLANE
+    """`module:function` that opens the backplane; tests put another one."""
+
+    @classmethod
+    def of_controller(cls) -> Run:
+        """A new run that lives no longer than this process."""
+        identity = os.urandom(4).hex()
+        pid = os.getpid()
+        return cls(id=identity, controller_pid=pid, controller_started=reaper.started(pid), directory=base() / identity)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON values that `from_json` turns back into an equal run."""
+        return {
+            "id": self.id,
+            "controller_pid": self.controller_pid,
+            "controller_started": self.controller_started,
+            "directory": str(self.directory),
+            "backplane": self.backplane,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Run:
+        """The run that `to_json` described."""
+        return cls(**{**document, "directory": Path(document["directory"])})
+
+    @property
+    def socket(self) -> Path:
+        """Where the run service listens."""
+        return socket_in(self.directory)
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock its service holds."""
+        return lock_of(self.directory)
+
+    @property
+    def log(self) -> Path:
+        """What the service itself has to say."""
+        return self.directory / "service.log"
+
+    def controller_is_alive(self) -> bool:
+        """Whether the process that the user started is still there."""
+        return reaper.started(self.controller_pid) == self.controller_started
+
+
+def base() -> Path:
+    """The directory of all runs of this user: a temporary one whose path leaves room for the names of sockets."""
+    name = f"pytest-vcluster-{os.getuid()}"
+    wanted = Path(tempfile.gettempdir()) / name
+    return wanted if len(os.fsencode(wanted / _LONGEST_NAME)) < _LONGEST_SOCKET else Path("/tmp") / name  # noqa: S108
+
+
+def socket_in(directory: Path) -> Path:
+    """Where the service of the run in `directory` listens."""
+    return directory / "service.sock"
+
+
+def lock_of(directory: Path) -> Path:
+    """The lock file of the run in `directory`."""
+    return directory.with_name(f"{directory.name}.lock")
+
+
+def processes_in(directory: Path) -> Path:
+    """The list of processes that the run in `directory` started."""
+    return directory / "processes"
+
+
+def directories(where: Path | None = None) -> list[Path]:
+    """The directory of every run that is or was below `where` (`base()` if not given), sorted."""
+    where = where or base()
+    try:
+        names = [entry.name for entry in where.iterdir()]
+    except OSError:
+        return []
+    return [where / name for name in sorted({name.removesuffix(".lock") for name in names})]
+
+
+def is_alive(directory: Path) -> bool:
+    """Whether anybody of the run in `directory` is there."""
+    return is_held(lock_of(directory))
+
+
+def clear(directory: Path) -> None:
+    """Kill what is left of the run in `directory`, and remove it; the caller holds its lock."""
+    with contextlib.suppress(OSError):
+        reaper.kill(reaper.parse(processes_in(directory).read_text()))
+    reaper.remove(directory)
+
+
+def sweep(where: Path | None = None) -> list[Path]:
+    """Remove what dead runs left; a live run is never touched. Returns the directories that were removed."""
+    swept = []
+    for directory in directories(where):
+        lock = RunLock.take(lock_of(directory))
+        if lock is None:
             continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            try:
-                still_there = base.stat().st_ino == os.fstat(descriptor).st_ino
-            except FileNotFoundError:
-                continue
-            if still_there:
-                directory.mkdir(exist_ok=True, mode=0o700)
-                yield
-                return
-        finally:
-            os.close(descriptor)
-
-
-def incarnations(directory: Path) -> list[Path]:
-    """The folders of all services of the run, the newest first."""
-    try:
-        found = [path for path in directory.iterdir() if path.name.isdigit()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(found, key=lambda path: -int(path.name))
-
-
-def stay_alive(folder: Path) -> int:
-    """Mark `folder` as that of a live service, until this process ends or closes the returned descriptor."""
-    descriptor = os.open(folder / ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
-
-
-def is_alive(folder: Path) -> bool:
-    """Tell whether a service lives in `folder`."""
-    try:
-        descriptor = os.open(folder / ALIVE, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def sockets() -> Iterator[Path]:
-    """The sockets of all live services of this user."""
-    for folder in _all_folders():
-        if is_alive(folder):
-            yield folder / SOCKET
-
-
-def sweep() -> list[Path]:
-    """Kill the processes and remove the folders of services that are dead; returns those folders."""
-    swept = [folder for folder in _all_folders() if not is_alive(folder) and not _is_young(folder)]
-    for folder in swept:
-        kill_recorded(folder)
-        remove(folder)
+        if directory.exists():
+            clear(directory)
+            swept.append(directory)
+        reaper.remove_lock(lock.path)
+        lock.close()
     return swept
-
-
-def kill_recorded(folder: Path) -> None:
-    """Kill the process groups that the service of `folder` wrote down, as far as they are still the same."""
-    try:
-        lines = (folder / PROCESSES).read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        pid, _, started = line.partition(" ")
-        if pid.isdigit() and started and started_at(int(pid)) == started:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(int(pid), signal.SIGKILL)
-
-
-def _all_folders() -> list[Path]:
-    base = base_directory()
-    try:
-        runs = sorted(base.iterdir())
-    except FileNotFoundError:
-        return []
-    return [folder for run in runs for folder in incarnations(run)]
-
-
-def _is_young(folder: Path) -> bool:
-    # A service that is just being started has not locked its folder yet.
-    try:
-        return time.time() - folder.stat().st_mtime < _YOUNG_SECONDS
-    except OSError:
-        return True

@@ -1,226 +1,218 @@
-"""The run service's process: answers workers, owns the backplane and the pool, and ends with the run.
+"""The run service's process: who connects, when it ends, and that nothing is left then.
 
-The one rule: everything that was started is inside a context that is left when the service ends; the reaper stands by
-in case it does not get that far.
+The one rule: it lives as long as the run. It ends when it is told to, when the process that the user started is gone
+(then with everything, the run's workers included), or when it has lost its reaper for good.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from pytest_vcluster.controlplane.component import Death
 from pytest_vcluster.errors import VClusterError
-from pytest_vcluster.service import capacity, reaper, runs, watchdog
+from pytest_vcluster.service import capacity, runs
 from pytest_vcluster.service.backplane import Backplane, OpenBackplane
-from pytest_vcluster.service.pool import Pool, Slot
+from pytest_vcluster.service.clusters import Clusters
+from pytest_vcluster.service.connection import LONGEST_LINE, Connection
+from pytest_vcluster.service.kept import KeptClusters
+from pytest_vcluster.service.leases import LeaseDesk
+from pytest_vcluster.service.lock import RunLock
+from pytest_vcluster.service.pool import Pool
 from pytest_vcluster.service.processes import Processes
-from pytest_vcluster.service.protocol import SOCKET, Run
-from pytest_vcluster.service.reaper import started_at
-from pytest_vcluster.service.session import Session
+from pytest_vcluster.service.protocol import (
+    Describe,
+    DescribeHost,
+    EndKept,
+    Failed,
+    HostFacts,
+    LiveOn,
+    Message,
+    OpenLease,
+    Progress,
+    ShutDown,
+    Status,
+    Summarize,
+    Summary,
+    describe_error,
+)
+from pytest_vcluster.service.reaper import started
+from pytest_vcluster.service.roster import Roster
+from pytest_vcluster.service.runs import Run
+from pytest_vcluster.service.seats import Key
+from pytest_vcluster.service.shared import Shared
 from pytest_vcluster.service.statistics import Statistics
+from pytest_vcluster.service.watch import watch
 from pytest_vcluster.settings import Settings
 
-_REAPER = Path(__file__).with_name("reaper.py")
-
-
-class Ground:
-    """An open backplane and the pool on it; when a shared process dies both end, and the next request opens others."""
-
-    def __init__(self, backplane: Backplane, pool: Pool) -> None:
-        self.backplane = backplane
-        self.pool = pool
-        self.over = asyncio.Event()
+_log = logging.getLogger(__name__)
+_UNWINDING_SECONDS = 0.5
+_GRACE_SECONDS = 0.7
+_POLL_SECONDS = 0.01
 
 
 class Service:
-    """One run service."""
+    """Everything of one run."""
 
-    def __init__(self, run: Run, settings: Settings, folder: Path, *, open_backplane: OpenBackplane) -> None:
-        self.run = run
-        self.settings = settings
-        self.folder = folder
-        self.ending = asyncio.Event()
-        self.detached = False
+    def __init__(self, run: Run, settings: Settings, lock: RunLock, open_backplane: OpenBackplane) -> None:
+        self._run = run
+        self._settings = settings
         self._open_backplane = open_backplane
-        self._cores = capacity.usable_cores()
-        size = capacity.pool_size(asked=settings.pool, cores=self._cores, free_bytes=capacity.free_bytes())
-        self.statistics = Statistics(host=settings.host, versions=list(settings.versions), pool=size.clusters)
-        self.statistics.note(size.note)
-        self._ground: asyncio.Future[Ground] | None = None
-        self._ground_task: asyncio.Task[None] | None = None
-        self._sessions: dict[Session, tuple[int, str]] = {}
-        self._reaper = self._start_reaper()
-        self._listeners: set[Callable[[str], None]] = set()
+        self._over = asyncio.Event()
+        self._controller_gone = False
+        self._lives_on = False
+        self._generation = 0
+        self._workers: dict[int, str] = {}
+        self._dismissed: list[Connection] = []
+        self._connections: set[asyncio.Task[None]] = set()
+        self._roster = Roster(run.directory, lock, lost=self._over.set)
+        self._logs = run.directory / "logs"
+        self._starter = Processes(self._logs, register=self._roster.register)
+        limits, notes = capacity.pool_limits(cores=capacity.cores(), memory=capacity.memory(), asked=settings.pool)
+        self._statistics = Statistics(host=settings.host, pool=limits.size, notes=notes)
+        self._clusters = Clusters(
+            Pool(limits, default_nodes=Key.of("", settings.nodes).nodes),
+            share=self._share,
+            statistics=self._statistics,
+            forget=self._forget,
+        )
+        self._kept = KeptClusters(self._clusters, self._statistics, directory=run.directory, memory=capacity.memory)
+        self._desk = LeaseDesk(self._clusters, self._statistics, keep=self._kept.keep)
 
-    async def serve(self) -> None:
-        """Answer until the run ends, then leave nothing."""
-        server = await asyncio.start_unix_server(self._connected, str(self.folder / SOCKET), limit=1 << 22)
-        controller = asyncio.create_task(self._follow_controller())
-        self._promised_ground()  # whoever had the service started is about to ask for it
+    async def run(self) -> None:
+        """Serve until the run is over; when this returns, what is left is the reaper's."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._over.set)
+        self._roster.start()
+        stop_watching = watch(self._run.controller_pid, self._run.controller_started, self._controller_ended)
+        server = await asyncio.start_unix_server(self._enter, self._run.socket, limit=LONGEST_LINE)
+        sweeping = asyncio.ensure_future(asyncio.to_thread(runs.sweep, self._run.directory.parent))
+        await self._over.wait()
+        stop_watching()
+        server.close()
+        with contextlib.suppress(OSError):
+            self._run.socket.unlink()
+        await self._end()
+        sweeping.cancel()
+
+    async def _end(self) -> None:
+        began = time.monotonic()
+        if self._controller_gone:
+            self._signal_workers(signal.SIGTERM)
+        unwinding = asyncio.ensure_future(self._clusters.close())
+        await asyncio.sleep(0)  # whoever sees its processes die from here on knows that this is the end
+        self._roster.kill()
+        await asyncio.wait((unwinding,), timeout=_UNWINDING_SECONDS)
+        for connection in self._dismissed:
+            connection.send(Summary(totals=self._statistics.summary()))
+            await connection.close()
+        if self._controller_gone:
+            while self._alive_workers() and time.monotonic() - began < _GRACE_SECONDS:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(_POLL_SECONDS)
+            self._signal_workers(signal.SIGKILL)
+
+    def _controller_ended(self) -> None:
+        self._controller_gone = True
+        if not (self._lives_on and self._kept.all()):
+            self._over.set()
+
+    def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(Connection(reader, writer)))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, connection: Connection) -> None:
         try:
-            await self.ending.wait()
-        finally:
-            server.close()
-            controller.cancel()
-            await self._end_ground()
-            reaper.remove(self.folder)
+            message = await connection.receive()
+            while message is not None:
+                if isinstance(message, OpenLease):
+                    self._workers[connection.pid] = connection.started
+                    await self._desk.serve(connection, message)
+                    break
+                if isinstance(message, ShutDown):
+                    self._dismissed.append(connection)
+                    self._over.set()
+                    return
+                await self._answer(connection, message)
+                message = await connection.receive()
+        except Exception as error:
+            _log.exception("a request failed")
+            connection.send(Failed(error=describe_error(error)))
+        await connection.close()
 
-    async def ground(self, progress: Callable[[str], None]) -> Ground:
-        """The backplane and pool, opened if need be; `progress` hears what that is busy with."""
-        self._listeners.add(progress)
-        try:
-            return await asyncio.shield(self._promised_ground())
-        finally:
-            self._listeners.discard(progress)
-
-    def _promised_ground(self) -> asyncio.Future[Ground]:
-        if self._ground is None:
-            self._ground = asyncio.get_running_loop().create_future()
-            self._ground_task = asyncio.create_task(self._keep_ground(self._ground))
-        return self._ground
-
-    @property
-    def pool(self) -> Pool | None:
-        """The pool, if there is one at the moment."""
-        if self._ground is None or not self._ground.done() or self._ground.exception() is not None:
-            return None
-        return self._ground.result().pool
-
-    def summary(self) -> Mapping[str, object]:
-        """What the service has done so far."""
-        kept = self.pool.kept if self.pool else ()
-        return {
-            **self.statistics.to_json(),
-            "kept": [
-                {"cluster": slot.cluster.name, "version": slot.cluster.version, "kubeconfig": slot.kubeconfig}
-                for slot in kept
-                if slot.cluster
-            ],
-        }
-
-    def write_kubeconfig(self, slot: Slot, text: str) -> str:
-        """Write the kubeconfig of a cluster that is kept, for this user only; returns its path."""
-        assert slot.cluster is not None
-        path = self.folder / f"{slot.cluster.name}.kubeconfig"
-        path.touch(mode=0o600)
-        path.write_text(text)
-        return str(path)
-
-    def kept_ended(self) -> None:
-        """End the service when it only lived on for clusters that were kept, and the last of them has ended."""
-        if self.detached and not (self.pool and self.pool.kept):
-            self.ending.set()
-
-    def register(self, pid: int) -> None:
-        """Write a process down for the reaper, and for whoever sweeps if that one is killed too."""
-        line = f"{pid} {started_at(pid)}\n"
-        with (self.folder / runs.PROCESSES).open("a") as record:
-            record.write(line)
-        if self._reaper.poll() is not None:
-            self._reaper = self._start_reaper()
-        assert self._reaper.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._reaper.stdin.write(line.encode())
-            self._reaper.stdin.flush()
-
-    def progress(self, text: str) -> None:
-        """Tell everybody who waits what the service is busy with."""
-        for listener in list(self._listeners):
-            listener(text)
-
-    def listen(self, listener: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
-        """Have `listener` hear of progress while the context lasts."""
-
-        @contextlib.contextmanager
-        def listening() -> Iterator[None]:
-            self._listeners.add(listener)
+    async def _answer(self, connection: Connection, message: Message) -> None:
+        if isinstance(message, DescribeHost):
+            self._workers[connection.pid] = connection.started
             try:
-                yield
-            finally:
-                self._listeners.discard(listener)
+                facts = await self._clusters.host(
+                    tell=lambda text, quiet: connection.send(Progress(text=text, quiet=quiet))
+                )
+            except VClusterError as error:
+                connection.send(Failed(error=describe_error(error)))
+            else:
+                connection.send(HostFacts(facts=facts))
+        elif isinstance(message, Summarize):
+            connection.send(Summary(totals=self._statistics.summary()))
+        elif isinstance(message, LiveOn):
+            self._lives_on = True
+            self._clusters.stop_preparing()
+            connection.send(self._status())
+            self._leave_if_pointless()
+        elif isinstance(message, EndKept):
+            self._kept.end(message.cluster)
+            connection.send(self._status())
+            self._leave_if_pointless()
+        elif isinstance(message, Describe):
+            connection.send(self._status())
 
-        return listening()
+    def _leave_if_pointless(self) -> None:
+        # Who lives on for kept clusters has nothing left to live for without them.
+        if self._lives_on and not self._kept.all():
+            self._over.set()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(self, reader, writer)
-        pid = watchdog.peer_pid(writer.get_extra_info("socket"))
-        if pid is not None and pid not in (os.getpid(), self.run.controller_pid):
-            self._sessions[session] = (pid, started_at(pid))
-        try:
-            await session.run()
-        finally:
-            self._sessions.pop(session, None)
+    def _status(self) -> Status:
+        return Status(
+            pid=os.getpid(),
+            controller_pid=self._run.controller_pid,
+            lives_on=self._lives_on,
+            clusters=self._clusters.describe(),
+            kept=self._kept.all(),
+        )
 
-    async def _keep_ground(self, promise: asyncio.Future[Ground]) -> None:
-        processes = Processes(self.folder / "logs", register=self.register)
+    def _share(self, tell: Callable[[str], None]) -> Shared:
+        self._generation += 1
+        return Shared(lambda: self._opening(self._run.directory / str(self._generation), tell))
+
+    @contextlib.asynccontextmanager
+    async def _opening(self, directory: Path, tell: Callable[[str], None]) -> AsyncIterator[Backplane]:
+        await asyncio.to_thread(directory.mkdir, mode=0o700)
         try:
             async with self._open_backplane(
-                self.settings, self.folder, starter=processes, register=self.register, progress=self.progress
+                self._settings, directory, starter=self._starter, register=self._roster.register, progress=tell
             ) as backplane:
-                pool = Pool(
-                    backplane,
-                    capacity=self.statistics.pool,
-                    starts_at_once=capacity.starts_at_once(self._cores),
-                    statistics=self.statistics,
-                )
-                ground = Ground(backplane, pool)
-                promise.set_result(ground)
-                failed = asyncio.create_task(backplane.failed.wait())
-                over = asyncio.create_task(ground.over.wait())
-                try:
-                    await asyncio.wait((failed, over), return_when=asyncio.FIRST_COMPLETED)
-                    if backplane.failed.is_set():
-                        self._ground = None  # the next request gets another
-                        self._mourn(pool, list(backplane.deaths))
-                finally:
-                    failed.cancel()
-                    over.cancel()
-                    await pool.close()
-        except (VClusterError, OSError) as error:
-            if not promise.done():
-                self._ground = None
-                promise.set_exception(error)
-                promise.exception()  # whoever waits gets it
+                yield backplane
+        finally:
+            if not self._over.is_set():  # in the end everything is removed at once
+                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
-    def _mourn(self, pool: Pool, deaths: list[Death]) -> None:
-        self.statistics.deaths += len(deaths)
-        for death in deaths:
-            self.statistics.note(f"{death.component} {death.status}; everything was started anew")
-        pool.fail(deaths)
+    def _forget(self, cluster: str) -> None:
+        for log in self._logs.glob(f"{cluster}_*.log"):
+            with contextlib.suppress(OSError):
+                log.unlink()
+        self._leave_if_pointless()
 
-    async def _end_ground(self) -> None:
-        if self._ground_task is None:
-            return
-        if self._ground is not None and self._ground.done() and self._ground.exception() is None:
-            self._ground.result().over.set()
-        else:
-            self._ground_task.cancel()
-        await asyncio.gather(self._ground_task, return_exceptions=True)
+    def _alive_workers(self) -> list[int]:
+        ours = {os.getpid(), self._run.controller_pid, 0}
+        return [pid for pid, when in self._workers.items() if pid not in ours and when and started(pid) == when]
 
-    async def _follow_controller(self) -> None:
-        await watchdog.ended(self.run.controller_pid)
-        if self.detached and self.pool is not None and self.pool.kept:
-            return
-        orphans = asyncio.create_task(watchdog.end_orphans(set(self._sessions.values())))
-        self.ending.set()
-        await asyncio.shield(orphans)
-
-    def _start_reaper(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_REAPER), str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        assert process.stdin is not None
-        with contextlib.suppress(FileNotFoundError):
-            process.stdin.write((self.folder / runs.PROCESSES).read_bytes())
-            process.stdin.flush()
-        return process
+    def _signal_workers(self, number: signal.Signals) -> None:
+        for pid in self._alive_workers():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)

@@ -1,6 +1,6 @@
-"""What the run service did, in numbers: the source of the summary at the end of a run.
+"""What a run used, counted for the summary that people read at its end.
 
-The one rule: it only counts.
+The one rule: it only counts; nothing is decided by these numbers.
 """
 
 from __future__ import annotations
@@ -11,43 +11,51 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class Statistics:
-    """Counts of one run service."""
+    """Counters of one run service."""
 
     host: str
-    versions: list[str]
     pool: int
-    retired: int = 0
+    leases: int = 0
+    fresh: int = 0
     recycled: int = 0
+    retired: int = 0
     deaths: int = 0
+    peak: int = 0
     acquire_seconds: list[float] = field(default_factory=list)
     prepare_seconds: list[float] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def acquired(self, seconds: float) -> None:
-        """A test got its cluster after `seconds` of waiting."""
-        self.acquire_seconds.append(round(seconds, 6))
-
     def prepared(self, seconds: float) -> None:
-        """A cluster became ready `seconds` after its start."""
-        self.prepare_seconds.append(round(seconds, 6))
+        """Count a cluster that got ready."""
+        self.fresh += 1
+        self.prepare_seconds.append(round(seconds, 4))
+
+    def granted(self, version: str, seconds: float) -> None:
+        """Count a lease that was granted `seconds` after somebody asked for it."""
+        self.leases += 1
+        self.acquire_seconds.append(round(seconds, 4))
+        if version not in self.versions:
+            self.versions.append(version)
 
     def note(self, text: str) -> None:
-        """Something worth telling once."""
-        if text and text not in self.notes:
+        """Remember something that people should know, once."""
+        if text not in self.notes:
             self.notes.append(text)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain data, in the summary's words."""
+    def summary(self) -> dict[str, Any]:
+        """All of it as plain data. `pool` is the limit, `peak` how many clusters there were at once."""
         return {
-            "host": self.host,
-            "versions": list(self.versions),
-            "pool": self.pool,
-            "leases": len(self.acquire_seconds),
-            "fresh": len(self.prepare_seconds),
+            "leases": self.leases,
+            "fresh": self.fresh,
             "recycled": self.recycled,
             "retired": self.retired,
             "deaths": self.deaths,
             "acquire_seconds": list(self.acquire_seconds),
             "prepare_seconds": list(self.prepare_seconds),
+            "versions": sorted(self.versions),
+            "pool": self.pool,
+            "peak": self.peak,
+            "host": self.host,
             "notes": list(self.notes),
         }

@@ -96,11 +96,20 @@ class Run:
         """Within `within` seconds from now, no process and no file of the run is left."""
         deadline = time.monotonic() + within
         while True:
-            pids, files = self.pids(), [str(path) for path in self.temporary.rglob("*") if "pytest-of" not in str(path)]
+            pids, files = self.pids(), self.files()
             if not pids and not files:
                 return
             assert time.monotonic() < deadline, f"left: {pids} {files[:10]}\n{self.text()}"
             time.sleep(0.02)
+
+    def files(self) -> list[str]:
+        """What lies in the run's TMPDIR, but for pytest's own; files may vanish meanwhile."""
+        return [
+            str(Path(folder) / name)
+            for folder, folders, names in os.walk(self.temporary)
+            for name in (*folders, *names)
+            if "pytest-of" not in folder + name
+        ]
 
     def close(self) -> None:
         """Kill what a failed test left, and remove the directory."""

@@ -62,8 +62,8 @@ class FakeCluster:
         """What a test calls to see a component of its cluster die."""
         self.lease.fallen.append(FakeDeath(component, "killed by signal 9", "/logs/x.log", "its last words"))
 
-    def close(self) -> None:
-        self.world.write("close", cluster=self.name)
+    def close(self, *, keep_files: bool = False) -> None:
+        self.world.write("close", cluster=self.name, keep_files=keep_files)
 
 
 class World:

@@ -38,7 +38,7 @@ def test_a_failed_test_keeps_its_cluster(runs: Runs, args: list[str]) -> None:
             "end them with: pytest-vcluster down run-1",
         ]
     )
-    assert len(runs.world("close")) == 1
+    assert sorted(close["keep_files"] for close in runs.world("close")) == [False, True]
     assert len(runs.world("detach")) == 1
     assert not runs.world("shut_down")
 

@@ -55,11 +55,17 @@ def controllers(names):
 
 
 def test_a_virtual_cluster_leaves_nodes_and_volumes_to_its_host():
-    told = controllers(kube_controller_manager.VIRTUAL_CONTROLLERS)
+    told = controllers(kube_controller_manager.virtual_controllers("v1.36.4"))
     assert told[0] == "*"
     assert "-node-lifecycle-controller" in told
     assert "-persistentvolume-binder-controller" in told
     assert "-namespace-controller" not in told
+
+
+def test_a_controller_manager_is_not_told_of_controllers_it_does_not_have():
+    """1.37 ends at once when it is."""
+    assert "-service-lb-controller" in kube_controller_manager.virtual_controllers("v1.36.4")
+    assert "-service-lb-controller" not in kube_controller_manager.virtual_controllers("v1.37.1")
 
 
 def test_the_host_looks_after_nodes_volumes_and_namespaces():

@@ -5,7 +5,7 @@ import ssl
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key
@@ -51,8 +51,6 @@ def test_another_clusters_authority_does_not_verify():
 
 
 def test_an_authority_with_a_foreign_kind_of_key_is_refused():
-    from cryptography.hazmat.primitives.asymmetric import ed25519
-
     key = ed25519.Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
