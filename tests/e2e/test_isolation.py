@@ -10,6 +10,7 @@ import pytest
 SUITE = """
     import json, os, pathlib, time
     import kubernetes, pytest
+    from pytest_vcluster import ApiError
 
     SHARED = pathlib.Path(os.environ["SHARED"])
     TESTS = 4
@@ -48,10 +49,10 @@ SUITE = """
     @pytest.mark.parametrize("number", range(TESTS))
     def test_alone(vcluster, number, tmp_path):
         # the same names in every test
-        text, value = (("string", "a"), ("integer", 7))[number % 2]
+        (text, value), (_, wrong) = (("string", "a"), ("integer", 7))[:: 1 if number % 2 else -1]
+        thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "mine"}}
         vcluster.apply(crd(text))
-        vcluster.apply({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "mine"},
-                        "spec": {"value": value}})
+        vcluster.apply({**thing, "spec": {"value": value}})
         vcluster.apply([
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}},
             {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all"},
@@ -95,14 +96,22 @@ SUITE = """
             assert status(kubernetes.config.new_client_from_config_dict(intruder)) == 401
 
         # while all four are busy, I see what is mine and nothing else
-        assert [thing["spec"]["value"] for thing in vcluster.get("things")] == [value]
+        assert [found["spec"]["value"] for found in vcluster.get("things")] == [value]
+        with pytest.raises(ApiError, match="must be of type " + text):
+            vcluster.apply({**thing, "spec": {"value": wrong}})
+        assert {found["metadata"]["name"] for found in vcluster.get("namespaces")} == {
+            "default", "kube-node-lease", "kube-public", "kube-system", "team"}
         assert len(vcluster.get("pods", namespace="*")) == 2
+        on_nodes = [vcluster.kubectl("get", "pods", "-A", "-o", "name", "--field-selector", "spec.nodeName=" + node)
+                    for node in ("node-1", "node-2", "node-3")]
+        assert len("".join(on_nodes).split()) == 2
         assert {pod["metadata"]["namespace"] for pod in vcluster.get("pods", namespace="*")} == {"default"}
         assert sorted(node["metadata"]["name"] for node in vcluster.get("nodes")) == ["node-1", "node-2", "node-3"]
         assert {event["involvedObject"]["namespace"] for event in vcluster.events()} <= {"default", "team", ""}
         named = [event["involvedObject"]["name"] for event in vcluster.events() if event["reason"] == "Scheduled"]
         assert len(set(named)) == 2
-        assert "vc-" not in json.dumps(vcluster.get("pods", namespace="*"))
+        seen = [vcluster.get(kind, namespace="*") for kind in ("pods", "events", "nodes", "services", "configmaps")]
+        assert "vc-" not in json.dumps(seen).replace(vcluster.name, "")
         (SHARED / f"{number}.done").touch()
         while len(list(SHARED.glob("*.done"))) < TESTS:
             assert time.monotonic() < deadline

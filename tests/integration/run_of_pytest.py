@@ -44,6 +44,8 @@ class Run:
             stdout=self.output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A CI's shell may have told its children to ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def pids(self) -> dict[int, str]:

@@ -49,13 +49,20 @@ class Run:
 
 @contextmanager
 def started(environ: dict[str, str], *wanted: str, command: list[str] = COMMAND) -> Iterator[Run]:
-    with subprocess.Popen([*command, *wanted], env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, *wanted], env=environ, stdout=subprocess.PIPE, text=True, preexec_fn=as_from_a_terminal
+    ) as process:
         run = Run(process)
         try:
             yield run
         finally:
             process.kill()
             run.reader.join(DEADLINE)
+
+
+def as_from_a_terminal() -> None:
+    """Have Ctrl-C do its work; a CI's shell may have told its children to ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def until(happens: Callable[[], bool], what: str) -> None:
