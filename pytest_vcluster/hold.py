@@ -135,7 +135,7 @@ def _hold(
 
 def lay_baseline(cluster: VCluster, wish: Wish, baseline: Baseline | None, *, files: ManifestFiles) -> None:
     """Bring a fresh cluster to where a test starts from: definitions first, then objects, then `vcluster_baseline`."""
-    objects = [dict(found) for path in (*wish.crds, *wish.manifests) for found in files.objects(path)]
+    objects = [found for path in (*wish.crds, *wish.manifests) for found in files.objects(path)]
     if objects:
         try:
             cluster.apply(objects)

@@ -52,7 +52,8 @@ class FakeCluster:
         self.kubeconfig.write_text("kind: Config\n")
         self.objects: list[Mapping[str, Any]] = []
 
-    def apply(self, objects: list[Mapping[str, Any]]) -> None:
+    def apply(self, documents: list[Any]) -> None:
+        objects: list[Mapping[str, Any]] = [getattr(each, "object", each) for each in documents]
         for wanted in objects:
             if wanted["metadata"]["name"] == "refused":
                 raise ManifestError("the API server says no: spec is wrong")
