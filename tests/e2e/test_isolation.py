@@ -97,7 +97,7 @@ SUITE = """
 
         # while all four are busy, I see what is mine and nothing else
         assert [found["spec"]["value"] for found in vcluster.get("things")] == [value]
-        with pytest.raises(ApiError, match="must be of type " + text):
+        with pytest.raises(ApiError, match="expected " + {"string": "string", "integer": "numeric"}[text]):
             vcluster.apply({**thing, "spec": {"value": wrong}})
         assert {found["metadata"]["name"] for found in vcluster.get("namespaces")} == {
             "default", "kube-node-lease", "kube-public", "kube-system", "team"}
@@ -111,7 +111,7 @@ SUITE = """
         named = [event["involvedObject"]["name"] for event in vcluster.events() if event["reason"] == "Scheduled"]
         assert len(set(named)) == 2
         seen = [vcluster.get(kind, namespace="*") for kind in ("pods", "events", "nodes", "services", "configmaps")]
-        assert "vc-" not in json.dumps(seen).replace(vcluster.name, "")
+        assert "vc-" not in json.dumps(seen)
         (SHARED / f"{number}.done").touch()
         while len(list(SHARED.glob("*.done"))) < TESTS:
             assert time.monotonic() < deadline

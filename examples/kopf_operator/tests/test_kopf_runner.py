@@ -1,7 +1,5 @@
 """The operator in kopf's own runner, as suites that are there already have it: `vcluster.use()` is all they need."""
 
-import gc
-
 import kopf
 import pytest
 import webapp_operator
@@ -9,7 +7,6 @@ from kopf.testing import KopfRunner
 
 
 @pytest.mark.vcluster(crds="crd/webapps.yaml")
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # KopfRunner leaves its connections to the collector
 def test_an_app_under_kopf_runner(vcluster, webapp):
     command = ["run", "--all-namespaces", "--standalone", webapp_operator.__file__]
     with vcluster.use(), KopfRunner(command, registry=kopf.OperatorRegistry(), timeout=30) as runner:
@@ -17,5 +14,3 @@ def test_an_app_under_kopf_runner(vcluster, webapp):
         vcluster.wait("webapp/shop", "condition=Available")
 
     assert runner.exit_code == 0
-    del runner
-    gc.collect()  # here, where these warnings are ignored, and not in a later test
