@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pytest_vcluster.cluster import VCluster
-    from pytest_vcluster.service.client import Lease, LeaseRequest, Run
+    from pytest_vcluster.service.client import Kept, Lease, LeaseRequest, Run
     from pytest_vcluster.settings import NodeShape, Settings
 
 SHUT_DOWN_SECONDS = 10.0
@@ -56,6 +56,9 @@ class Backend(Protocol):
 
     def summary(self) -> Mapping[str, Any] | None:
         """What the run service has done so far; None when there is none."""
+
+    def kept(self) -> Sequence[Kept]:
+        """Clusters that are kept; one that died, or for which there was no memory, is not among them."""
 
     def detach(self) -> None:
         """Let the kept clusters, and what they need, outlive this process."""
@@ -145,6 +148,12 @@ class RunServiceBackend:
         from pytest_vcluster.service import client  # noqa: PLC0415 - start-up time
 
         return client.summary(self._run) if client.running(self._run) else None
+
+    def kept(self) -> Sequence[Kept]:
+        """Clusters that the run service keeps."""
+        from pytest_vcluster.service import client  # noqa: PLC0415 - start-up time
+
+        return [kept for run in client.list_runs() if run.id == self._run.id for kept in run.kept]
 
     def detach(self) -> None:
         """Tell the run service to live on with what is kept."""

@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     fetch = command("fetch", _fetch, "have the binaries of Kubernetes versions ahead of time")
     fetch.add_argument("versions", nargs="*", metavar="VERSION", help=f"Kubernetes versions (default: {DEFAULT_MINOR})")
     fetch.add_argument("--offline", action="store_true", help="only tell what is missing")
-    command("list", _list, "list the runs on this machine and the clusters that stand for you")
+    command(
+        "list", _list, "list the clusters on this machine that stand until `down`: started by `up`, or kept by a run"
+    )
     up = command("up", _up, "start a cluster for you, which stands until `down`")
     up.add_argument("version", nargs="?", default=DEFAULT_MINOR, help=f"Kubernetes version (default: {DEFAULT_MINOR})")
     up.add_argument("--nodes", type=int, help=f"simulated nodes (default: {len(DEFAULT_NODES)})")
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     kubeconfig = command("kubeconfig", _kubeconfig, "print the path of a cluster's kubeconfig")
     kubeconfig.add_argument("name", nargs="?", help="cluster or run (default: the only one)")
     down = command("down", _down, "end a cluster that `up` started, or a run with kept clusters")
-    down.add_argument("name", nargs="?", help="cluster or run (default: the only one that stands for you)")
+    down.add_argument("name", nargs="?", help="cluster or run (default: the only one)")
     command("sweep", _sweep, "remove what dead runs left behind; never anything of a live one")
     report = command("report", _report, "print what a report page (--vcluster-report) says")
     report.add_argument("file", type=Path)

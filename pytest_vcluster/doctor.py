@@ -1,6 +1,6 @@
 """What `pytest-vcluster doctor` looks at: does this machine have what a run needs, and if not, what to do.
 
-The one rule: it looks and changes nothing, except for a socket and a file that it makes to see that it can.
+The one rule: it looks and changes nothing; the socket that it opens to see that it can is closed at once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_vcluster.errors import ToolchainError
+from pytest_vcluster.service.runs import base
 from pytest_vcluster.toolchain import Component, Sources, Wanted, locate
 from pytest_vcluster.toolchain.golang import find_go
 from pytest_vcluster.toolchain.versions import ETCD_VERSION, KWOK_VERSION
 from pytest_vcluster.workers import SHARED_BYTES, WORKER_BYTES, affordable, free_memory_bytes
-
-SOCKET_PATH_LIMIT = 104
-"""Bytes that a Unix socket's path may have where it may have least (macOS; Linux: 108)."""
-
-SOCKET_NAME_ROOM = 55
-"""Bytes that a run needs of it below the temporary folder: `pytest-vcluster-<uid>/<run>/<socket>`."""
 
 
 class State(enum.StrEnum):
@@ -48,7 +43,7 @@ class Finding:
 
     def __str__(self) -> str:
         remedy = f"\n{'':12}{self.remedy}" if self.remedy and self.state is not State.OK else ""
-        return f"{self.state:<4}  {self.subject:<24} {self.text}{remedy}"
+        return f"{self.state:<4}  {self.subject:<31} {self.text}{remedy}"
 
 
 def examine_machine(environ: Mapping[str, str], *, versions: Sequence[str]) -> Iterator[Finding]:
@@ -62,7 +57,7 @@ def examine_machine(environ: Mapping[str, str], *, versions: Sequence[str]) -> I
     yield go_finding(sources)
     yield kubectl_finding(environ)
     yield loopback_finding()
-    yield temporary_folder_finding(Path(tempfile.gettempdir()))
+    yield runs_folder_finding(base(), temporary=Path(tempfile.gettempdir()))
 
 
 def binaries_of(versions: Sequence[str]) -> Sequence[Wanted]:
@@ -128,11 +123,12 @@ def binary_finding(wanted: Wanted, sources: Sources) -> Finding:
         return Finding(subject=str(wanted), state=State.BAD, text=str(error))
     if found is not None:
         return Finding(subject=str(wanted), state=State.OK, text=f"{found.source}: {found.path}")
+    of_version = wanted.version if wanted.component.is_kubernetes else ""
     return Finding(
         subject=str(wanted),
         state=State.NOTE,
         text="not here yet: the first run downloads it, or builds it from Go modules",
-        remedy="To have it ahead of time: pytest-vcluster fetch",
+        remedy=f"To have it ahead of time: pytest-vcluster fetch {of_version}".rstrip(),
     )
 
 
@@ -171,15 +167,14 @@ def loopback_finding(address: str = "127.77.1.2") -> Finding:
     return Finding(subject="loopback addresses", state=State.OK, text="127.0.0.0/8")
 
 
-def temporary_folder_finding(folder: Path) -> Finding:
-    """Whether a run's folder can be made, and the paths of its sockets are short enough."""
-    subject = "temporary folder"
-    room = SOCKET_PATH_LIMIT - len(os.fsencode(folder)) - SOCKET_NAME_ROOM
-    if room < 0:
-        text = f"{folder}: its path is {-room} bytes too long for the Unix sockets of a run"
-        return Finding(
-            subject=subject, state=State.BAD, text=text, remedy="Set TMPDIR to a folder with a shorter path."
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return Finding(subject=subject, state=State.BAD, text=f"{folder} can't be written", remedy="Set TMPDIR.")
-    return Finding(subject=subject, state=State.OK, text=str(folder))
+def runs_folder_finding(runs: Path, *, temporary: Path) -> Finding:
+    """Whether the folder of all runs, `runs`, can be made; it is not below `temporary` where that path is too long."""
+    subject = "folder for runs"
+    there = next(folder for folder in (runs, *runs.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        remedy = "Set TMPDIR to a folder that can be written to."
+        return Finding(subject=subject, state=State.BAD, text=f"{there} can't be written", remedy=remedy)
+    if temporary not in runs.parents:
+        text = f"{runs}, as the path of {temporary} is too long for Unix sockets"
+        return Finding(subject=subject, state=State.OK, text=text)
+    return Finding(subject=subject, state=State.OK, text=str(runs))

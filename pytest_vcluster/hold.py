@@ -148,19 +148,13 @@ def lay_baseline(cluster: VCluster, wish: Wish, baseline: Baseline | None, *, fi
 
 
 def _end(held: Held, book: Book) -> None:
-    held.seen_deaths()
-    book.close(held)
-    if held.keep:
-        # The handle's files, the kubeconfig among them, stay for the person who wants to look.
-        try:
-            held.cluster.close(keep_files=True)
-        finally:
-            held.lease.release(keep=True)
-    else:
-        try:
-            held.cluster.close()
-        finally:
-            held.lease.release()
+    with contextlib.ExitStack() as stack:
+        # Backwards: files of a kept handle stay for the person who wants to look, the last word on deaths comes with
+        # the answer to the release, and whatever goes wrong before, the book is right in the end.
+        stack.callback(book.close, held)
+        stack.callback(held.seen_deaths)
+        stack.callback(held.lease.release, keep=held.keep)
+        held.cluster.close(keep_files=held.keep)
 
 
 def _evidence_root(request: pytest.FixtureRequest, settings: Settings) -> Callable[[], Path]:

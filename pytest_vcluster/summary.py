@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,9 @@ from pytest_vcluster.options import SETTINGS
 from pytest_vcluster.report import Row
 from pytest_vcluster.workers import is_distributed
 
+if TYPE_CHECKING:
+    from pytest_vcluster.service.client import Kept
+
 
 class Recorder:
     """A plugin of its own: it follows the reports of all tests, wherever they ran, and closes the run."""
@@ -27,7 +30,8 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._rows: dict[str, Row] = {}
-        self._kept: dict[str, Mapping[str, Any]] = {}
+        self._to_keep = False
+        self._kept: Sequence[Kept] = ()
         self._totals: Mapping[str, Any] | None = None
         self._trouble: list[str] = []
         self._open = True
@@ -44,15 +48,13 @@ class Recorder:
                 seconds=report.duration,
                 clusters=tuple(clusters),
             )
-        for cluster in clusters:
-            if cluster["kept"]:
-                self._kept[cluster["kubeconfig"]] = {**cluster, "test": report.nodeid}
+        self._to_keep = self._to_keep or any(cluster["kept"] for cluster in clusters)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """End the run service once the last worker is gone; with kept clusters, only ask it how it went."""
-        if exitstatus == pytest.ExitCode.INTERRUPTED:
-            self._kept.clear()  # who presses Ctrl-C wants nothing to be left
+        if self._to_keep and exitstatus != pytest.ExitCode.INTERRUPTED:  # who presses Ctrl-C wants nothing to be left
+            self._kept = self._ask("kept") or ()
         if self._kept:
             self._totals = self._ask("summary")
         else:
@@ -65,7 +67,7 @@ class Recorder:
         if settings.report is not None:
             lines.append(self._write_report())
         if self._kept and BACKEND in self._config.stash:
-            lines += kept_lines(list(self._kept.values()), run_id=self._config.stash[BACKEND].run_id)
+            lines += kept_lines(self._kept, run_id=self._config.stash[BACKEND].run_id)
         if lines:
             terminalreporter.section("vcluster")
             for line in lines:
@@ -83,17 +85,16 @@ class Recorder:
         self._open = False
         self._totals = self._ask("shut_down")
 
-    def _ask(self, request: str) -> Mapping[str, Any] | None:
+    def _ask(self, request: str) -> Any:
         """What the backend answers; an error becomes a line of the summary, for the tests are over and done."""
         backend = self._config.stash.get(BACKEND, None)
         if backend is None:
             return None
         try:
-            answer: Mapping[str, Any] | None = getattr(backend, request)()
+            return getattr(backend, request)()
         except (VClusterError, OSError) as error:
             self._trouble.append(f"{type(error).__name__}: {error}")
             return None
-        return answer
 
     def _write_report(self) -> str:
         from pytest_vcluster.report.page import write_page  # noqa: PLC0415 - only runs with a report need it
@@ -141,12 +142,12 @@ def summary_lines(totals: Mapping[str, Any] | None, trouble: Sequence[str] = ())
     return lines + list(trouble)
 
 
-def kept_lines(kept: Sequence[Mapping[str, Any]], *, run_id: str) -> list[str]:
+def kept_lines(kept: Sequence[Kept], *, run_id: str) -> list[str]:
     """How to reach the clusters that were kept, and how to end them."""
     lines: list[str] = []
     for cluster in kept:
-        lines.append(f"kept {cluster['cluster']} ({cluster['version']}) of {cluster['test']}:")
-        lines.append(f"    export KUBECONFIG={cluster['kubeconfig']}")
+        lines.append(f"kept {cluster.cluster} ({cluster.version}) of {cluster.holder}:")
+        lines.append(f"    export KUBECONFIG={cluster.kubeconfig}")
     return [*lines, f"end them with: pytest-vcluster down {run_id}"]
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_vcluster.errors import ManifestError, ProvisionError
 from pytest_vcluster.leases import BACKEND
+
+if TYPE_CHECKING:
+    from pytest_vcluster.backend import Backend
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class FakeLease:
     world: World
     grant: Any
     fallen: list[FakeDeath] = field(default_factory=list)
+    falling: list[FakeDeath] = field(default_factory=list)
+    """Deaths that the run service tells with its answer to the release."""
     released: bool = False
 
     def deaths(self) -> list[FakeDeath]:
@@ -41,6 +46,7 @@ class FakeLease:
     def release(self, *, keep: bool = False) -> None:
         if not self.released:
             self.released = True
+            self.fallen += self.falling
             self.world.write("release", cluster=self.grant.cluster, keep=keep)
 
 
@@ -59,9 +65,10 @@ class FakeCluster:
                 raise ManifestError("the API server says no: spec is wrong")
         self.objects += objects
 
-    def kill(self, component: str) -> None:
+    def kill(self, component: str, *, late: bool = False) -> None:
         """What a test calls to see a component of its cluster die."""
-        self.lease.fallen.append(FakeDeath(component, "killed by signal 9", "/logs/x.log", "its last words"))
+        deaths = self.lease.falling if late else self.lease.fallen
+        deaths.append(FakeDeath(component, "killed by signal 9", "/logs/x.log", "its last words"))
 
     def close(self, *, keep_files: bool = False) -> None:
         self.world.write("close", cluster=self.name, keep_files=keep_files)
@@ -119,6 +126,16 @@ class World:
             "notes": ["pool reduced from 8 to 4: 2 GB free"],
         }
 
+    def kept(self) -> Sequence[Any]:
+        holders = {line["cluster"]: line["holder"] for line in self.read() if line["event"] == "open"}
+        names = [line["cluster"] for line in self.read() if line["event"] == "release" and line["keep"]]
+        if os.environ.get("FAKE_TROUBLE") == "keep":
+            names = []
+        return [
+            SimpleNamespace(cluster=name, version="v1.36.4", holder=holders[name], kubeconfig=f"/run/{name}.kubeconfig")
+            for name in names
+        ]
+
     def detach(self) -> None:
         self.write("detach")
 
@@ -130,4 +147,4 @@ class World:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[BACKEND] = World(config.rootpath)
+    config.stash[BACKEND] = cast("Backend", World(config.rootpath))

@@ -180,6 +180,12 @@ def test_a_death_in_the_teardown_of_a_test_is_an_error_of_it(runs: Runs) -> None
     result.stdout.fnmatch_lines(["ComponentDied: kube-apiserver *"])
 
 
+def test_a_death_that_becomes_known_with_the_release_is_an_error_of_the_test(runs: Runs) -> None:
+    result = runs.test("def test_a(vcluster): vcluster.kill('kube-apiserver', late=True)")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["ComponentDied: kube-apiserver *"])
+
+
 def test_a_death_of_a_shared_cluster_fails_all_tests_that_use_it_from_then_on(runs: Runs) -> None:
     result = runs.test(
         """

@@ -60,6 +60,14 @@ def test_a_failure_within_a_factory_keeps_the_cluster(runs: Runs) -> None:
     assert kept(runs) == [True]
 
 
+def test_what_could_not_be_kept_is_not_said_to_be(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_TROUBLE", "keep")
+    result = runs.test(MIXED, "--vcluster-keep=always")
+    result.stdout.no_fnmatch_line("kept vc-*")
+    assert runs.world("shut_down")
+    assert not runs.world("detach")
+
+
 def test_ctrl_c_keeps_nothing(runs: Runs) -> None:
     result = runs.test(
         """
