@@ -167,11 +167,21 @@ class Machine:
         return found
 
     def service(self):
-        return self.pids("-m pytest_vcluster.service ")
+        """Run services; what one of them has forked bears its command line until it becomes something else."""
+        found = self.pids("-m pytest_vcluster.service ")
+        return {pid: command for pid, command in found.items() if parent(pid) not in found}
 
     def left(self):
         """What of any run is left, processes and files."""
         return self.pids(), [path for path, _, _ in os.walk(self.base)]
+
+
+def parent(pid):
+    """The process that `pid` was started by; None if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def until(check, *, seconds=5.0):
