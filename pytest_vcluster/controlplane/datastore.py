@@ -32,6 +32,17 @@ class Datastore:
         answer = self._client.call("POST", "/v3/kv/range", {"key": _encode(b"\0"), "limit": 1, "keys_only": True})
         return int(answer["header"]["revision"])
 
+    def changed_since(self, prefix: str, revision: int) -> tuple[int, list[bytes], int]:
+        """Return the present revision, the keys under `prefix` written after `revision`, and the number of all keys."""
+        start = prefix.encode()
+        options = {"keys_only": True, "min_mod_revision": str(revision + 1)}
+        answer = self._client.call(
+            "POST", "/v3/kv/range", {"key": _encode(start), "range_end": _encode(_after(start)), **options}
+        )
+        keys = [base64.b64decode(pair["key"])[len(start) :] for pair in answer.get("kvs", ())]
+        # etcd counts all keys in the range, those that the revision filters out too.
+        return int(answer["header"]["revision"]), keys, int(answer.get("count", 0))
+
     def read(self, prefix: str) -> dict[bytes, bytes]:
         """Read all keys under `prefix`, and return them without it, with their values."""
         start = prefix.encode()

@@ -106,6 +106,7 @@ class EmbeddedBackplane:
                 try:
                     if self._host.done():
                         await asyncio.shield(admission)
+                        await cluster.take_baseline(self._directory)
                     yield cluster
                 finally:
                     await self._dismiss(cluster, admission)
@@ -117,10 +118,8 @@ class EmbeddedBackplane:
             host = await self._running_host(start=False)
             await asyncio.to_thread(
                 host.admit,
-                cluster.name,
+                cluster.plane,
                 nodes=cluster.nodes,
-                kubeconfig=cluster.plane.kubeconfig,
-                kubernetes_service_ip=cluster.plane.settings.kubernetes_service_ip,
             )
             cluster.on_host.set()
         except (OSError, HTTPException, VClusterError) as error:

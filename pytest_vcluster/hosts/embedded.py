@@ -81,9 +81,10 @@ class EmbeddedHost:
     components: list[RunningComponent]
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def admit(self, cluster: str, *, nodes: Sequence[NodeShape], kubeconfig: Path, kubernetes_service_ip: str) -> None:
-        """Make `cluster`'s namespace and nodes, and have the syncer carry it; blocks until its nodes are mirrored."""
+    def admit(self, virtual: ControlPlane, *, nodes: Sequence[NodeShape]) -> None:
+        """Make a virtual cluster's namespace and nodes, have the syncer carry it, and wait for its mirrored nodes."""
         client = self.plane.api()
+        cluster = virtual.settings.name
         try:
             labels = {simulated_nodes.TENANT_LABEL: cluster}
             client.call("POST", "/api/v1/namespaces", {"metadata": {"name": cluster, "labels": labels}})
@@ -94,10 +95,15 @@ class EmbeddedHost:
             client.close()
         body = syncer.tenant(
             name=cluster,
-            kubeconfig=kubeconfig,
+            kubeconfig=virtual.kubeconfig,
             host_namespace=cluster,
-            kubernetes_service_ip=kubernetes_service_ip,
+            kubernetes_service_ip=virtual.settings.kubernetes_service_ip,
             private_nodes_label=simulated_nodes.TENANT_LABEL,
+            recycle=syncer.recycle(
+                etcd=virtual.settings.etcd_socket,
+                prefix=virtual.settings.etcd_prefix,
+                freeze=[component.pid for component in virtual.components if component.name.endswith("manager")],
+            ),
         )
         syncer.add_tenant(self.directory, body, timeout=self.timeout)
 

@@ -10,9 +10,10 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
@@ -52,7 +53,13 @@ def admin_socket(directory: Path) -> Path:
 
 
 def tenant(
-    *, name: str, kubeconfig: Path, host_namespace: str, kubernetes_service_ip: str, private_nodes_label: str
+    *,
+    name: str,
+    kubeconfig: Path,
+    host_namespace: str,
+    kubernetes_service_ip: str,
+    private_nodes_label: str,
+    recycle: Mapping[str, object],
 ) -> dict[str, object]:
     """Describe a virtual cluster to the syncer: the body of POST /v1/tenants."""
     return {
@@ -63,7 +70,13 @@ def tenant(
         "cluster_domain": "cluster.local",
         "kubernetes_service_ip": kubernetes_service_ip,
         "dns_service_ip": None,
+        "recycle": recycle,
     }
+
+
+def recycle(*, etcd: Path, prefix: str, freeze: Sequence[int]) -> dict[str, object]:
+    """Describe how a tenant is put back: its keys begin with `prefix`, the processes `freeze` stand still meanwhile."""
+    return {"etcd": str(etcd), "prefix": prefix, "freeze": list(freeze)}
 
 
 async def answering(process: RunningComponent, directory: Path, *, timeout: float) -> None:
@@ -90,6 +103,24 @@ def add_tenant(directory: Path, body: Mapping[str, object], *, timeout: float) -
     client = Client.over_unix(admin_socket(directory), timeout=timeout)
     try:
         client.call("POST", "/v1/tenants", body)
+    finally:
+        client.close()
+
+
+def take_baseline(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
+    """Have the present state of a tenant be what it is put back to; ApiError (409) if it does not come to rest."""
+    return _order(directory, f"/v1/tenants/{name}/baseline", timeout=timeout)
+
+
+def recycled(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
+    """Put a tenant back to its baseline, and tell whether it is there (`pristine`) and if not why (`reason`)."""
+    return _order(directory, f"/v1/tenants/{name}/recycle", timeout=timeout)
+
+
+def _order(directory: Path, path: str, *, timeout: float) -> dict[str, Any]:
+    client = Client.over_unix(admin_socket(directory), timeout=timeout)
+    try:
+        return client.call("POST", path)
     finally:
         client.close()
 

@@ -6,13 +6,30 @@ The one rule: it exists only while its control plane answers; what it says of it
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
+from pathlib import Path
 
 from pytest_vcluster.controlplane import kubeconfig
 from pytest_vcluster.controlplane.component import Death
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.plane import ControlPlane
+from pytest_vcluster.errors import ApiError
+from pytest_vcluster.hosts import syncer
 from pytest_vcluster.settings import NodeShape
+
+_log = logging.getLogger(__name__)
+
+MOST_LEASES = 500
+"""After so many leases a cluster is replaced, whatever its state: what grows in it unseen starts anew."""
+MOST_BYTES = 600 << 20
+"""An API server that has grown beyond this (about 220 MB after its start) is replaced."""
+
+
+class NotPristine(Exception):
+    """A cluster that was to be handed out is not as it was verified."""
 
 
 class VirtualCluster:
@@ -25,6 +42,9 @@ class VirtualCluster:
         self.died = asyncio.Event()
         self.on_host = asyncio.Event()
         self._host = host
+        self._syncer: Path | None = None
+        self._recycled = 0
+        self._verified: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -41,12 +61,53 @@ class VirtualCluster:
         """Where the API server listens: what a lease's gate leads to."""
         return self.plane.address.ip, self.plane.address.port
 
+    async def take_baseline(self, directory: Path) -> None:
+        """Have the present state be what `recycle` leads back to. `directory` is that of the syncer that carries it."""
+        try:
+            outcome = await asyncio.to_thread(
+                syncer.take_baseline, directory, self.name, timeout=self.plane.settings.timeout
+            )
+        except (OSError, HTTPException, ApiError) as error:
+            _log.warning("%s has no baseline and serves one lease only: %s", self.name, error)
+            return
+        self._syncer = directory
+        self._verified = int(outcome["revision"]), int(outcome["keys"])
+
+    async def recycle(self) -> str:
+        """Put the cluster back to its baseline, verified; returns why that did not work, or nothing.
+
+        Whoever had it must be cut off before.
+        """
+        if self._syncer is None:
+            return "it was handed out before its host ran, so that its baseline was never taken"
+        self._verified = None
+        try:
+            outcome = await asyncio.to_thread(
+                syncer.recycled, self._syncer, self.name, timeout=self.plane.settings.timeout
+            )
+        except (OSError, HTTPException, ApiError) as error:
+            return f"the recycler failed: {error}"
+        if not outcome["pristine"]:
+            return str(outcome["reason"])
+        self._verified = int(outcome["revision"]), int(outcome["keys"])
+        return self._worn()
+
+    def _worn(self) -> str:
+        """Why the cluster should not be used any more though it is pristine."""
+        self._recycled += 1
+        if self._recycled >= MOST_LEASES:
+            return f"it has served {self._recycled} leases"
+        grown = resident_bytes(self.plane.components[0].pid)
+        if grown > MOST_BYTES:
+            return f"its API server has grown to {grown >> 20} MB"
+        return ""
+
     def facts(self, url: str) -> dict[str, object]:
         """What a lease that reaches the cluster at `url` is granted (blocks for a request to etcd)."""
         plane = self.plane
         datastore = Datastore(plane.settings.etcd_socket)
         try:
-            revision = datastore.revision()
+            revision = datastore.revision() if self._verified is None else self._untouched(datastore)
         finally:
             datastore.close()
         return {
@@ -71,3 +132,21 @@ class VirtualCluster:
             },
             "host": dict(self._host),
         }
+
+    def _untouched(self, datastore: Datastore) -> int:
+        """The present revision; NotPristine if anything was written since the cluster was verified."""
+        assert self._verified is not None
+        since, keys = self._verified
+        revision, changed, total = datastore.changed_since(self.plane.settings.etcd_prefix, since)
+        if changed or total != keys:
+            names = ", ".join(key.decode(errors="replace") for key in changed[:5]) or "some are gone"
+            raise NotPristine(f"{self.name} was written to after it was verified: {names}")
+        return revision
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process; 0 where the system does not tell (outside Linux) or it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -60,6 +60,12 @@ class VirtualCluster(Protocol):
     def on_host(self) -> asyncio.Event:
         """Set as soon as it has its nodes."""
 
+    async def recycle(self) -> str:
+        """Put the cluster back to the state it was first handed out in; returns why it isn't, or nothing.
+
+        Nobody may be connected. What did not get back must be thrown away.
+        """
+
     def facts(self, url: str) -> dict[str, Any]:
         """All fields of a `Grant` that the service doesn't know itself; may block, so it runs in a thread."""
 

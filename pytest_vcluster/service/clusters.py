@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from pytest_vcluster.errors import ProvisionError, ToolchainError, VClusterError
 from pytest_vcluster.service.backplane import DeathOf, VirtualCluster
@@ -26,16 +26,15 @@ from pytest_vcluster.settings import NodeShape
 
 _log = logging.getLogger(__name__)
 _MOST_QUIET_DEATHS = 2
-Recycle = Callable[[VirtualCluster], Awaitable[bool]]
-
-
-async def never(_: VirtualCluster) -> bool:
-    """Put no cluster back to its baseline: each is thrown away after its lease."""
-    return False
+_FRESH = "every test is to have a fresh one"
 
 
 class Clusters:
-    """All clusters of a run. `share` makes a backplane, `forget` removes what a cluster of that name left on disk."""
+    """All clusters of a run.
+
+    `share` makes a backplane, `forget` removes what a cluster of that name left on disk. Without `recycling` each
+    cluster serves one lease only.
+    """
 
     def __init__(
         self,
@@ -44,13 +43,13 @@ class Clusters:
         share: Callable[[Callable[[str], None]], Shared],
         statistics: Statistics,
         forget: Callable[[str], None],
-        recycle: Recycle = never,
+        recycling: bool,
     ) -> None:
         self._pool = pool
         self._share = share
         self._statistics = statistics
         self._forget = forget
-        self._recycle = recycle
+        self._recycling = recycling
         self._room = WaitingRoom()
         self._shared: Shared | None = None
         self._shapes: dict[str, tuple[NodeShape, ...]] = {}
@@ -254,18 +253,25 @@ class Clusters:
     async def _recycled(self, occupant: Occupant) -> None:
         cluster = occupant.cluster
         assert cluster is not None
-        pristine = False
-        if not cluster.died.is_set():
-            try:
-                pristine = await self._recycle(cluster)
-            except Exception:
-                _log.exception("%s could not be recycled", cluster.name)
-        if pristine and not occupant.leaving and not cluster.died.is_set():
+        reason = await self._way_back(cluster) if self._recycling else _FRESH
+        if reason or occupant.leaving or cluster.died.is_set():
+            if reason and reason is not _FRESH:
+                _log.info("%s is retired: %s", cluster.name, reason)
+                self._statistics.not_recycled(reason)
+            self.end(occupant)
+        else:
             self._statistics.recycled += 1
             self._pool.move(occupant.seat, SeatState.READY)
-        else:
-            self.end(occupant)
         self._turn()
+
+    async def _way_back(self, cluster: VirtualCluster) -> str:
+        if cluster.died.is_set():
+            return "one of its processes died"
+        try:
+            return await cluster.recycle()
+        except Exception as error:
+            _log.exception("%s could not be recycled", cluster.name)
+            return f"{type(error).__name__}: {error}"
 
     async def _start_host(self, shared: Shared) -> None:
         try:

@@ -81,6 +81,7 @@ class Service:
             share=self._share,
             statistics=self._statistics,
             forget=self._forget,
+            recycling=settings.isolation != "fresh",
         )
         self._kept = KeptClusters(self._clusters, self._statistics, directory=run.directory, memory=capacity.memory)
         self._desk = LeaseDesk(self._clusters, self._statistics, keep=self._kept.keep)

@@ -24,6 +24,8 @@ class Statistics:
     acquire_seconds: list[float] = field(default_factory=list)
     prepare_seconds: list[float] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
+    retirements: dict[str, int] = field(default_factory=dict)
+    """Why clusters could not be recycled, and how often."""
     notes: list[str] = field(default_factory=list)
 
     def prepared(self, seconds: float) -> None:
@@ -38,6 +40,10 @@ class Statistics:
         if version not in self.versions:
             self.versions.append(version)
 
+    def not_recycled(self, reason: str) -> None:
+        """Count a cluster that could not be put back, with the reason."""
+        self.retirements[reason] = self.retirements.get(reason, 0) + 1
+
     def note(self, text: str) -> None:
         """Remember something that people should know, once."""
         if text not in self.notes:
@@ -50,6 +56,7 @@ class Statistics:
             "fresh": self.fresh,
             "recycled": self.recycled,
             "retired": self.retired,
+            "retirements": dict(self.retirements),
             "deaths": self.deaths,
             "acquire_seconds": list(self.acquire_seconds),
             "prepare_seconds": list(self.prepare_seconds),

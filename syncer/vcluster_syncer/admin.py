@@ -7,6 +7,10 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
     POST   /v1/tenants         201 once its lists are read and its nodes mirrored; 400 bad description,
                                409 name or namespace is taken, 504 its API server could not be read in time
     DELETE /v1/tenants/{name}  200 when nothing of it runs any more; 404 unknown
+    POST   /v1/tenants/{name}/baseline  200 once the present state is taken as the baseline; 404 unknown,
+                               409 it never came to rest (`error` names the keys)
+    POST   /v1/tenants/{name}/recycle   200, back at the baseline or not: `pristine`, `reason`, what was done and how
+                               long each step took; 404 unknown
 """
 
 from __future__ import annotations
@@ -22,7 +26,12 @@ from aiohttp import web
 from vcluster_syncer.config import ConfigError, parse_tenant
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
+from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
+from vcluster_syncer.recycle.etcd import StoreError
+from vcluster_syncer.recycle.recycler import Target
+from vcluster_syncer.recycle.recyclers import Recyclers
+from vcluster_syncer.recycle.way_back import NotPristine
 
 _STATUS: dict[type[Exception], int] = {
     ConfigError: 400,
@@ -30,18 +39,23 @@ _STATUS: dict[type[Exception], int] = {
     NoSuchTenant: 404,
     TenantExists: 409,
     NotSynced: 504,
+    NotPristine: 409,
+    StoreError: 502,
+    KubeError: 502,
 }
 
 
 @asynccontextmanager
-async def served(tenants: Tenants, socket: Path) -> AsyncIterator[None]:
+async def served(tenants: Tenants, recyclers: Recyclers, socket: Path) -> AsyncIterator[None]:
     """Serve the admin API at `socket`, which only this user may use; the file is gone afterwards."""
     app = web.Application(middlewares=[_errors])
-    doorway = _Doorway(tenants)
+    doorway = _Doorway(tenants, recyclers)
     app.router.add_get("/healthz", doorway.healthz)
     app.router.add_get("/v1/tenants", doorway.show)
     app.router.add_post("/v1/tenants", doorway.add)
     app.router.add_delete("/v1/tenants/{name}", doorway.remove)
+    app.router.add_post("/v1/tenants/{name}/baseline", doorway.capture)
+    app.router.add_post("/v1/tenants/{name}/recycle", doorway.recycle)
     # A socket that a killed predecessor left would be "address in use".
     _remove(socket)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -66,8 +80,9 @@ def _remove(socket: Path) -> None:
 class _Doorway:
     """The handlers."""
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, recyclers: Recyclers) -> None:
         self._tenants = tenants
+        self._recyclers = recyclers
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Answer."""
@@ -80,14 +95,28 @@ class _Doorway:
     async def add(self, request: web.Request) -> web.Response:
         """Carry a tenant."""
         config = parse_tenant(await request.read())
-        await self._tenants.add(config.tenant, load(config.kubeconfig))
+        server = load(config.kubeconfig)
+        await self._tenants.add(config.tenant, server)
+        if config.recycle is not None:
+            recycle = config.recycle
+            target = Target(etcd=recycle.etcd, prefix=recycle.prefix, freeze=recycle.freeze)
+            await self._recyclers.add(config.tenant.name, target, server)
         return _json({"name": config.tenant.name}, status=201)
 
     async def remove(self, request: web.Request) -> web.Response:
         """Stop carrying a tenant."""
         name = request.match_info["name"]
+        await self._recyclers.remove(name)
         await self._tenants.remove(name)
         return _json({"name": name})
+
+    async def capture(self, request: web.Request) -> web.Response:
+        """Take a baseline."""
+        return _json(await self._recyclers.capture(request.match_info["name"]))
+
+    async def recycle(self, request: web.Request) -> web.Response:
+        """Bring a tenant back to its baseline."""
+        return _json(await self._recyclers.recycle(request.match_info["name"]))
 
 
 @web.middleware
@@ -97,7 +126,8 @@ async def _errors(
     try:
         return await handler(request)
     except tuple(_STATUS) as error:
-        return _json({"error": str(error)}, status=_STATUS[type(error)])
+        status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+        return _json({"error": str(error)}, status=status)
 
 
 def _json(value: object, *, status: int = 200) -> web.Response:

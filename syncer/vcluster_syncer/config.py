@@ -41,12 +41,26 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecycleConfig:
+    """Where the state of a virtual cluster is."""
+
+    etcd: Path
+    """The Unix socket of its etcd."""
+    prefix: str
+    """What its keys begin with; ends in a slash."""
+    freeze: tuple[int, ...] = ()
+    """Processes that stand still meanwhile: its controller manager."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantConfig:
     """A virtual cluster to carry."""
 
     tenant: Tenant
     kubeconfig: Path
     """Credentials for the virtual API server."""
+    recycle: RecycleConfig | None = None
+    """How it can be put back to its baseline; None if it can't."""
 
 
 def load(path: Path) -> Config:
@@ -91,6 +105,7 @@ def parse_tenant(body: bytes) -> TenantConfig:
         raise ConfigError(f"tenant.nodes: mode must be private or shared, it is {mode!r}")
     config = TenantConfig(
         kubeconfig=Path(virtual.required("kubeconfig")),
+        recycle=_parse_recycle(fields),
         tenant=Tenant(
             name=name,
             host_namespace=fields.required("host_namespace"),
@@ -104,6 +119,22 @@ def parse_tenant(body: bytes) -> TenantConfig:
     )
     for part in (virtual, nodes, fields):
         part.nothing_else()
+    return config
+
+
+def _parse_recycle(tenant: _Fields) -> RecycleConfig | None:
+    if tenant.take("recycle", (dict, type(None)), None) is None:
+        return None
+    fields = tenant.mapping("recycle")
+    pids = fields.take("freeze", list, [])
+    if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
+        raise ConfigError(f"tenant.recycle: freeze must be a list of process ids, it is {pids!r}")
+    prefix = fields.required("prefix")
+    if not prefix.endswith("/"):
+        # Otherwise /a would reach into /ab.
+        raise ConfigError(f"tenant.recycle: prefix must end with a slash, it is {prefix!r}")
+    config = RecycleConfig(etcd=Path(fields.required("etcd")), prefix=prefix, freeze=tuple(pids))
+    fields.nothing_else()
     return config
 
 

@@ -21,6 +21,7 @@ from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import load
 from vcluster_syncer.model import Kind
+from vcluster_syncer.recycle.recyclers import Recyclers
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,11 @@ async def serve(config: Config, kinds: Sequence[Kind], *, stop: asyncio.Event, t
         around = Surroundings(kinds=kinds, host=host, timing=timing, jitter=jitter, now=time.time)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(host.run(), name="host")
-            async with Tenants.open(around) as tenants, admin.served(tenants, config.admin_socket):
+            async with (
+                Tenants.open(around) as tenants,
+                Recyclers.open(tenants, timeout=timing.request) as recyclers,
+                admin.served(tenants, recyclers, config.admin_socket),
+            ):
                 _log.info("ready; admin API at %s", config.admin_socket)
                 await stop.wait()
             watching.cancel()

@@ -86,6 +86,14 @@ class Queue(Generic[K]):
             del self._delayed[key]
         self._make_ready(key)
 
+    def recall(self) -> None:
+        """Have every key that waits worked on now, and forget how often it failed: the world has been put back."""
+        for key, delayed in list(self._delayed.items()):
+            delayed.timer.cancel()
+            del self._delayed[key]
+            self._forget(key)
+            self._make_ready(key)
+
     def close(self) -> None:
         """Forget everything, timers included. Tasks are their owner's."""
         self._started = False

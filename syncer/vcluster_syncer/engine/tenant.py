@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vcluster_syncer import ownership
 from vcluster_syncer.engine.controller import Controller
 from vcluster_syncer.engine.execute import Executor
 from vcluster_syncer.engine.host_side import HostSide, patrol
@@ -25,6 +26,7 @@ from vcluster_syncer.model import Key, Kind, Reference, Resource, Tenant
 
 _log = logging.getLogger(__name__)
 _PATROL_AT_ONCE = 200
+_DRAIN_POLL = 0.004
 
 
 class NotSynced(Exception):
@@ -112,6 +114,43 @@ class TenantSync:
                 *(f"watch of {watch.resource.plural}: {watch.last_error}" for watch in self._watches if watch.ailing),
             ],
         }
+
+    async def drained(self, deleted: Iterable[tuple[str, str, str]], *, timeout: float) -> str:
+        """Wait until nothing is remembered, left on the host or still to be done of objects that are gone.
+
+        For after the virtual cluster was put back to an earlier state: `deleted` are the plural, namespace and name of
+        what went. Returns nothing, or what is left after `timeout` seconds.
+        """
+        plurals = {resource.plural: resource for resource in self._memory.virtual_stores}
+        waiting = {(plurals[plural], Key(*key)) for plural, *key in deleted if plural in plurals}
+        try:
+            async with asyncio.timeout(timeout):
+                while self._queue is not None:
+                    waiting = {each for each in waiting if self._memory.virtual(*each) is not None}
+                    if not waiting:
+                        self._queue.recall()
+                        await self._queue.settled()
+                        if not self._orphans():
+                            return ""
+                    await asyncio.sleep(_DRAIN_POLL)
+        except TimeoutError:
+            pass
+        remembered = [f"{resource.kind} {_shown(key)}, of whose end no watch told" for resource, key in waiting]
+        return ", ".join((remembered + self._orphans() + self.describe()["errors"])[:5]) or "work that never ends"
+
+    def _orphans(self) -> list[str]:
+        """Host objects that we made for virtual objects that don't exist."""
+        found = []
+        for resource, objects in self._memory.host_objects.items():
+            for owner in objects.owners:
+                store = self._memory.virtual_stores.get(owner)
+                for key in objects.keys(owner) if store is not None else ():
+                    host = objects.of(owner, key)
+                    if host is None or ownership.KIND not in ownership.annotations_of(host):
+                        continue
+                    if store is not None and store.get(key) is None:
+                        found.append(f"{resource.kind} {host['metadata']['name']} (of {_shown(key)})")
+        return found
 
     async def _read(self) -> None:
         """Wait until both sides are read. Acting on one side alone would delete the other."""

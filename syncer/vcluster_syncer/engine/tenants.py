@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +88,13 @@ class Tenants:
         elif carried.ready.exception() is not None:
             # Seen by `add`, or nobody asks any more.
             pass
+
+    async def drained(self, name: str, deleted: Iterable[tuple[str, str, str]], *, timeout: float) -> str:
+        """Wait until nothing is left of a tenant's objects that are gone; see `TenantSync.drained`."""
+        carried = self._carried.get(name)
+        if carried is None:
+            return f"tenant {name!r}, which is not carried"
+        return await carried.sync.drained(deleted, timeout=timeout)
 
     def describe(self) -> list[dict[str, Any]]:
         """Tell of every tenant whether it is ready, what is queued and what is not in order."""

@@ -48,7 +48,7 @@ class Client:
         """A client of `server`, whose connections are closed at the end; KubeconfigError for unusable certificates."""
         tls = ssl_context(server)
         # gzip would cost more than it saves on the way to a server nearby.
-        headers = {"User-Agent": "vcluster-syncer", "Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": "vcluster-syncer", "Accept-Encoding": "identity"}
         if server.token:
             headers["Authorization"] = f"Bearer {server.token}"
 
@@ -67,6 +67,10 @@ class Client:
     async def send(self, request: Request) -> dict[str, Any]:
         """Send a request that answers with an object; a KubeError otherwise."""
         return parse_object(await self._send(request), request=str(request))
+
+    async def send_raw(self, request: Request) -> bytes:
+        """Send a request that answers with a document, and return it as it is."""
+        return await self._send(request)
 
     async def send_list(self, request: Request) -> Page:
         """Send a request that answers with a page of a list."""
@@ -114,7 +118,9 @@ class Client:
 
     @asynccontextmanager
     async def _request(self, request: Request, timeout: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {} if request.body is None else {"Content-Type": request.content_type}
+        headers = {"Accept": request.accept}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
         async with self._sessions[-1].request(
             request.method,
             self._base + request.path,

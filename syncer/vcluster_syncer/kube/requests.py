@@ -28,6 +28,7 @@ class Request:
     path: str
     body: bytes | None = None
     content_type: str = "application/json"
+    accept: str = "application/json"
 
     def __str__(self) -> str:
         return f"{self.method} {self.path.partition('?')[0]}"

@@ -33,6 +33,10 @@ class FakeCluster:
         self.backend = server.sockets[0].getsockname()[:2]
         self.died, self.deaths = asyncio.Event(), []
         self.on_host = asyncio.Event()
+        self.recycles = lambda: "this one can't"
+
+    async def recycle(self):
+        return self.recycles()
 
     def facts(self, url):
         return {
@@ -95,6 +99,8 @@ class FakeBackplane:
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         cluster = FakeCluster(name, version, process, server)
         cluster.deaths, cluster.died = deaths, died
+        if self.wishes_for("recycling"):
+            cluster.recycles = lambda: self.note(f"recycle {name}") or self.wishes_for("unrecyclable")
         try:
             yield cluster
         finally:

@@ -1,0 +1,157 @@
+"""Waiting until the API server shows what the data store holds.
+
+The one rule: nothing is taken for granted because time has passed. Caches are waited for by revision, copies behind
+them by canaries (see `canaries`), discovery and OpenAPI by comparison with what the baseline served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from vcluster_syncer.kube.client import Client
+from vcluster_syncer.kube.errors import KubeError, NotFound, Unreachable
+from vcluster_syncer.kube.requests import Request
+from vcluster_syncer.recycle import canaries
+from vcluster_syncer.recycle.canaries import Answer, Canary
+from vcluster_syncer.recycle.stored import PLURALS
+
+_POLL_SECONDS = 0.004
+# The API server keeps no cache of events, so there is nothing to wait for.
+_UNCACHED = frozenset({"events", "ranges"})
+SHAPING = frozenset(
+    {"apiextensions.k8s.io/customresourcedefinitions", "apiregistration.k8s.io/apiservices"},
+)
+"""Collections that decide which kinds the API server serves."""
+
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_CORE, _GROUPS = "core discovery", "discovery"
+_SERVED: Mapping[str, Request] = {
+    _CORE: Request(method="GET", path="/api", accept=_AGGREGATED),
+    _GROUPS: Request(method="GET", path="/apis", accept=_AGGREGATED),
+    "legacy discovery": Request(method="GET", path="/apis"),
+    # An index with a digest of each document. The documents of version 2 are never asked for: they cost 100 MB.
+    "OpenAPI": Request(method="GET", path="/openapi/v3"),
+}
+
+
+class NotReached(Exception):
+    """The API server did not come to show what is stored; the message tells what it was last seen to show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Which kinds an API server serves, by what it answers to those who discover it."""
+
+    documents: Mapping[str, bytes]
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """Where each collection, as the data store names it, is listed."""
+
+
+async def served(client: Client) -> Served:
+    """Ask the API server what it serves."""
+    answers = await asyncio.gather(*map(client.send_raw, _SERVED.values()))
+    documents = dict(zip(_SERVED, answers, strict=True))
+    return Served(documents=documents, paths=_paths(documents))
+
+
+def path_of(collection: str, paths: Mapping[str, str]) -> str | None:
+    """Find where a collection is listed; None where it is not served, or not cached."""
+    return None if collection in _UNCACHED else paths.get(PLURALS.get(collection, collection))
+
+
+class Barrier:
+    """Waits for one API server; `baseline` is what it served when its baseline was taken."""
+
+    def __init__(self, client: Client, baseline: Served, *, timeout: float) -> None:
+        self._client = client
+        self._baseline = baseline
+        self._timeout = timeout
+
+    async def caches(self, collections: Iterable[str], revision: int) -> None:
+        """Wait until the API server's cache of each collection is as young as `revision`."""
+        paths = {path_of(collection, self._baseline.paths) for collection in collections} - {None}
+        # https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions: the server waits.
+        query = f"?limit=1&resourceVersion={revision}&resourceVersionMatch=NotOlderThan"
+        try:
+            await asyncio.gather(
+                *(self._client.send_list(Request(method="GET", path=f"{path}{query}")) for path in paths)
+            )
+        except KubeError as error:
+            raise NotReached(f"its caches did not catch up: {error}") from error
+
+    async def copies(self, named: Mapping[str, Canary]) -> None:
+        """Wait until each canary takes effect."""
+        await asyncio.gather(*(self._canary(name, canary) for name, canary in named.items()))
+
+    async def namespace_gone(self, name: str) -> None:
+        """Wait until nothing can be created in a deleted namespace any more."""
+        lease = canaries.dry_run_lease(namespace=name)
+
+        async def gone() -> str:
+            try:
+                await self._client.send(lease)
+            except NotFound:
+                return ""
+            except KubeError as error:
+                return str(error)
+            return "objects can still be created there"
+
+        await self._until(gone, f"namespace {name} to be gone")
+
+    async def discovery(self) -> None:
+        """Wait until the API server serves the baseline's kinds, no more and no less."""
+
+        async def differs() -> str:
+            try:
+                now = await served(self._client)
+            except KubeError as error:
+                return str(error)
+            expected = self._baseline.documents
+            return ", ".join(name for name, document in now.documents.items() if document != expected[name])
+
+        await self._until(differs, "discovery and OpenAPI to be the baseline's")
+
+    async def _canary(self, name: str, canary: Canary) -> None:
+        request = canary.ask(name)
+
+        async def unseen() -> str:
+            try:
+                answer = Answer(object=await self._client.send(request))
+            except Unreachable as error:
+                return str(error)
+            except KubeError as error:
+                answer = Answer(message=error.message)
+            return (
+                "" if canary.seen(name, answer) else f"{request} answered {answer.message or 'as if it were not there'}"
+            )
+
+        await self._until(unseen, f"changes of {', '.join(sorted(canary.collections))} to take effect")
+
+    async def _until(self, unfinished: Callable[[], Any], what: str) -> None:
+        deadline = time.monotonic() + self._timeout
+        while last := await unfinished():
+            if time.monotonic() > deadline:
+                raise NotReached(f"waited {self._timeout:g} s for {what}; last seen: {last}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _paths(documents: Mapping[str, bytes]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for root in (_CORE, _GROUPS):
+        for group in orjson.loads(documents[root]).get("items", ()):
+            name = (group.get("metadata") or {}).get("name", "")
+            for version in group.get("versions", ()):
+                path = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
+                for resource in version.get("resources", ()):
+                    plural = resource["resource"]
+                    if "list" in resource.get("verbs", ()):
+                        # Built-in collections are stored under their plural alone, all others under their group too.
+                        found.setdefault(plural, f"{path}/{plural}")
+                        found.setdefault(f"{name}/{plural}", f"{path}/{plural}")
+    return found

@@ -1,0 +1,165 @@
+"""The way back: freeze, find what changed, write it back, wait until it shows, thaw, and look again until all is quiet.
+
+The one rule: only what was verified is pristine. Whatever goes wrong on the way, an error included, ends in an
+`Outcome` that is not pristine and names the reason; the cluster must then be thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vcluster_syncer.kube.client import Client
+from vcluster_syncer.kube.errors import KubeError
+from vcluster_syncer.recycle import barrier
+from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
+from vcluster_syncer.recycle.etcd import Etcd, StoreError
+from vcluster_syncer.recycle.freeze import NotFrozen, frozen
+from vcluster_syncer.recycle.stored import Baseline, Outcome, object_of, shown
+from vcluster_syncer.recycle.way_back import NotPristine, WayBack
+
+
+class Drained(Protocol):
+    """Waits until the host has nothing more of deleted objects (plural, namespace, name); tells what it still has."""
+
+    async def __call__(self, deleted: Iterable[tuple[str, str, str]], *, timeout: float) -> str:
+        """Wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What to put back: the keys below `prefix` of the etcd at `etcd`, while the processes `freeze` stand still."""
+
+    etcd: Path
+    prefix: str
+    freeze: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long things may take, in seconds, and how often."""
+
+    quiet: float = 0.015
+    """So long nothing may change after the thaw."""
+    settled: float = 0.1
+    """So long nothing may change before a baseline is taken."""
+    settling: float = 20.0
+    barrier: float = 5.0
+    drained: float = 10.0
+
+
+class Recycler:
+    """Brings one virtual cluster back to its baseline; made by `open`."""
+
+    def __init__(
+        self,
+        etcd: Etcd,
+        client: Client,
+        *,
+        freeze: Sequence[int],
+        drained: Drained,
+        limits: Limits,
+        on_step: Callable[[str], None],
+    ) -> None:
+        self._etcd = etcd
+        self._client = client
+        self._freeze = tuple(freeze)
+        self._drained = drained
+        self._limits = limits
+        self._on_step = on_step
+        self._baseline: Baseline | None = None
+        self._served: Served | None = None
+        self._seconds: dict[str, float] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        target: Target,
+        client: Client,
+        *,
+        drained: Drained,
+        limits: Limits | None = None,
+        on_step: Callable[[str], None] = lambda _step: None,
+    ) -> AsyncIterator[Recycler]:
+        """A recycler of `target`, whose API server `client` talks to. `on_step` hears of every step, for tests."""
+        async with Etcd.open(target.etcd, target.prefix) as etcd:
+            yield cls(etcd, client, freeze=target.freeze, drained=drained, limits=limits or Limits(), on_step=on_step)
+
+    async def capture(self) -> Outcome:
+        """Take the present state as the baseline, as soon as nothing changes any more.
+
+        NotPristine with the keys that kept changing if that never happens.
+        """
+        deadline = time.monotonic() + self._limits.settling
+        taken = await self._etcd.baseline()
+        while True:
+            await asyncio.sleep(self._limits.settled)
+            changed = await self._etcd.changed_since(taken.revision)
+            if not changed.stamps and changed.total == len(taken.stamps):
+                break
+            if time.monotonic() > deadline:
+                keys = shown(changed.stamps) or "keys that come and go"
+                raise NotPristine(f"it never came to rest within {self._limits.settling:g} s; still changing: {keys}")
+            taken = await self._etcd.baseline()
+        self._served = await barrier.served(self._client)
+        self._baseline = taken
+        return Outcome(pristine=True, revision=taken.revision, keys=len(taken.values))
+
+    async def recycle(self) -> Outcome:
+        """Bring the cluster back to its baseline, and verify that it is there. Its clients must be cut off before."""
+        self._seconds = {}
+        if self._baseline is None or self._served is None:
+            return Outcome(pristine=False, reason="no baseline was taken")
+        wait = Barrier(self._client, self._served, timeout=self._limits.barrier)
+        back = WayBack(self._etcd, wait, self._baseline)
+        reason = ""
+        try:
+            await self._go(back)
+        except (NotPristine, NotReached, NotFrozen, StoreError, KubeError) as error:
+            reason = str(error)
+        return Outcome(
+            pristine=not reason,
+            reason=reason,
+            revision=self._baseline.revision,
+            keys=len(self._baseline.values),
+            written=back.written,
+            rounds=back.rounds,
+            seconds=dict(self._seconds),
+        )
+
+    async def _go(self, back: WayBack) -> None:
+        with self._step("freeze"), frozen(self._freeze):
+            with self._step("reset"):
+                await back.sweep()
+            with self._step("barrier"):
+                await back.confirm()
+        with self._step("drain"):
+            left = await self._drained(map(object_of, back.deleted), timeout=self._limits.drained)
+            if left:
+                raise NotPristine(f"the host did not let go of {left}")
+        with self._step("discovery"):
+            await back.confirm_discovery()
+        with self._step("quiet"):
+            while True:
+                await asyncio.sleep(self._limits.quiet)
+                if not await back.sweep():
+                    break
+                await back.confirm()
+                await back.confirm_discovery()
+        with self._step("verify"):
+            await back.verify()
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        self._on_step(name)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = round(time.monotonic() - began, 4)

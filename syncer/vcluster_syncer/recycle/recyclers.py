@@ -1,0 +1,79 @@
+"""The recyclers of a process: one for each tenant that has a data store to put back.
+
+The one rule: a recycler does one thing at a time, and has connections of its own, so that it can tell the state of a
+cluster even where the tenant is in trouble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from vcluster_syncer.engine.tenants import NoSuchTenant, Tenants
+from vcluster_syncer.kube.client import Client
+from vcluster_syncer.kube.kubeconfig import Server
+from vcluster_syncer.recycle.recycler import Recycler, Target
+from vcluster_syncer.recycle.stored import Outcome
+
+
+@dataclass(slots=True)
+class _Kept:
+    recycler: Recycler
+    stack: AsyncExitStack
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Recyclers:
+    """Who can be put back; made by `open`."""
+
+    def __init__(self, tenants: Tenants, *, timeout: float) -> None:
+        self._tenants = tenants
+        self._timeout = timeout
+        self._kept: dict[str, _Kept] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, tenants: Tenants, *, timeout: float) -> AsyncIterator[Recyclers]:
+        """No recyclers yet; `timeout` (seconds) is for one request."""
+        recyclers = cls(tenants, timeout=timeout)
+        try:
+            yield recyclers
+        finally:
+            for name in list(recyclers._kept):
+                await recyclers.remove(name)
+
+    async def add(self, name: str, target: Target, server: Server) -> None:
+        """Have a recycler for the tenant `name`."""
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(Client.open(server, timeout=self._timeout))
+            opened = Recycler.open(target, client, drained=partial(self._tenants.drained, name))
+            recycler = await stack.enter_async_context(opened)
+            self._kept[name] = _Kept(recycler, stack.pop_all())
+
+    async def remove(self, name: str) -> None:
+        """Do without a tenant's recycler; harmless if it has none."""
+        kept = self._kept.pop(name, None)
+        if kept is not None:
+            async with kept.turn:
+                await kept.stack.aclose()
+
+    async def capture(self, name: str) -> Outcome:
+        """Take the tenant's present state as its baseline; see `Recycler.capture`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.capture()
+
+    async def recycle(self, name: str) -> Outcome:
+        """Bring the tenant back to its baseline; see `Recycler.recycle`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.recycle()
+
+    def _of(self, name: str) -> _Kept:
+        kept = self._kept.get(name)
+        if kept is None:
+            raise NoSuchTenant(f"no tenant {name!r} that can be recycled; there are: {', '.join(self._kept) or 'none'}")
+        return kept

@@ -1,0 +1,114 @@
+"""One run back to the baseline: what differs is written back, and each write is waited for.
+
+The one rule: every look at the data store decides anew. Nothing is remembered of an earlier look but what was written
+and not yet confirmed, so whoever interferes is found by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from vcluster_syncer.recycle import canaries
+from vcluster_syncer.recycle.barrier import SHAPING, Barrier
+from vcluster_syncer.recycle.etcd import Etcd
+from vcluster_syncer.recycle.stored import Baseline, Plan, Stamp, assess, collections_of, first_part, shown
+
+_NAMESPACES = b"namespaces/"
+_MOST_ROUNDS = 40
+_MOST_CANARY_ROUNDS = 6
+
+
+class NotPristine(Exception):
+    """The way back is closed; the message tells why."""
+
+
+class WayBack:
+    """One run of the recycler: what was written so far, and what still has to be confirmed."""
+
+    def __init__(self, etcd: Etcd, wait: Barrier, baseline: Baseline) -> None:
+        self._etcd = etcd
+        self._wait = wait
+        self._baseline = baseline
+        self._token = secrets.token_hex(4)
+        self._unconfirmed: set[str] = set()
+        self._deleted_namespaces: set[bytes] = set()
+        self._reshaped = False
+        self.deleted: set[bytes] = set()
+        self.written = 0
+        self.rounds = 0
+
+    async def sweep(self) -> bool:
+        """Write back whatever differs, until nothing does; tells whether anything did."""
+        differed = False
+        while plan := await self._plan():
+            differed = True
+            self._count_round(plan)
+            if plan.irreversible:
+                raise NotPristine(f"what was changed can't be undone in place: {shown(plan.irreversible)}")
+            if plan.reborn:
+                # Who keeps track of objects by uid (the garbage collector, ourselves) has seen them end.
+                raise NotPristine(f"objects of the baseline were deleted: {shown(plan.reborn)}")
+            await self._write(first_part(plan))
+        return differed
+
+    async def confirm(self) -> None:
+        """Wait until authorization and admission work by what was written."""
+        for _ in range(_MOST_CANARY_ROUNDS):
+            needed = canaries.needed(frozenset(self._unconfirmed))
+            namespaces = self._deleted_namespaces
+            if not needed and not namespaces:
+                return
+            self._unconfirmed, self._deleted_namespaces = set(), set()
+            waits = [self._wait.namespace_gone(max(namespaces).decode())] if namespaces else []
+            if needed:
+                named = canaries.named(needed, f"{self._token}{self.rounds}")
+                await self._etcd.commit(put=canaries.stored(named), delete=())
+                waits.append(self._wait.copies(named))
+            await asyncio.gather(*waits)
+            await self.sweep()  # which takes the canaries away again
+        raise NotPristine(f"rights or admission keep changing: {', '.join(sorted(self._unconfirmed))}")
+
+    async def confirm_discovery(self) -> None:
+        """Wait until the kinds that are served are the baseline's."""
+        if self._reshaped:
+            self._reshaped = False
+            await self._wait.discovery()
+
+    async def verify(self) -> None:
+        """Compare key by key; only then is the present revision the new start."""
+        listing = await self._etcd.keys()
+        if listing.stamps != self._baseline.stamps:
+            expected = self._baseline.stamps
+            keys = {key for key in {*expected, *listing.stamps} if expected.get(key) != listing.stamps.get(key)}
+            raise NotPristine(f"verification found differences: {shown(sorted(keys))}")
+        self._baseline.revision = listing.revision
+
+    async def _plan(self) -> Plan:
+        changed = await self._etcd.changed_since(self._baseline.revision)
+        gone: tuple[bytes, ...] = ()
+        if self._baseline.missing(changed):
+            present = (await self._etcd.keys()).stamps
+            gone = tuple(key for key in self._baseline.stamps if key not in present)
+        return assess(self._baseline, changed, gone=gone)
+
+    async def _write(self, plan: Plan) -> None:
+        baseline = self._baseline
+        put = {key: baseline.values[key] for key in plan.put}
+        revision, written_at = await self._etcd.commit(put=put, delete=plan.delete)
+        for key, created in plan.put.items():
+            baseline.stamps[key] = Stamp(created or written_at[key], written_at[key])
+        self.written += len(plan.keys)
+        self.deleted.update(plan.delete)
+        touched = collections_of(key for key in plan.keys if not canaries.is_canary(key))
+        self._unconfirmed |= touched
+        self._reshaped = self._reshaped or bool(touched & SHAPING)
+        self._deleted_namespaces |= {
+            key.removeprefix(_NAMESPACES) for key in plan.delete if key.startswith(_NAMESPACES)
+        }
+        await self._wait.caches(collections_of(plan.keys), revision)
+
+    def _count_round(self, plan: Plan) -> None:
+        self.rounds += 1
+        if self.rounds > _MOST_ROUNDS:
+            raise NotPristine(f"it keeps changing after {self.rounds} rounds: {shown(plan.keys)}")
