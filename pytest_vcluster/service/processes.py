@@ -10,14 +10,14 @@ import asyncio
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.errors import ProvisionError
+from pytest_vcluster.service import bound
 
-_CHILD = Path(__file__).with_name("child.py")
 # A component sees these of our environment and no other: no proxies, no kubeconfig, nothing of the user's.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")
 
@@ -67,15 +67,7 @@ class Processes:
         log = self._directory / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', component.name)}.log"
         with log.open("ab") as output:
             popen = subprocess.Popen(  # noqa: ASYNC220 - returns after a vfork; the exec happens in the child
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    str(_CHILD),
-                    str(os.getpid()),
-                    str(component.binary),
-                    *component.arguments,
-                ],
+                [*self._bound, str(component.binary), *component.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -87,6 +79,10 @@ class Processes:
         process = Process(component.name, popen, log)
         _watch(popen.pid, process._ended)
         return process
+
+    @cached_property
+    def _bound(self) -> list[str]:
+        return bound.words(os.getpid(), setpriv=bound.find_setpriv())
 
 
 def _watch(pid: int, ended: Callable[[], None]) -> None:
