@@ -41,6 +41,8 @@ class Backend(Protocol):
         holder: str,
         expected: Mapping[str, int],
         on_host: bool,
+        baseline: str,
+        baseline_about: str,
         on_progress: Callable[[str], None],
     ) -> Lease:
         """A lease on a cluster nobody else has; starts the run service when it is the first."""
@@ -106,13 +108,22 @@ class RunServiceBackend:
         holder: str,
         expected: Mapping[str, int],
         on_host: bool,
+        baseline: str,
+        baseline_about: str,
         on_progress: Callable[[str], None],
     ) -> Lease:
         """A lease from the run service."""
         from pytest_vcluster.service import client  # noqa: PLC0415 - start-up time
 
         request: LeaseRequest = client.LeaseRequest(
-            version=version, isolation=isolation, nodes=nodes, holder=holder, expected=expected, on_host=on_host
+            version=version,
+            isolation=isolation,
+            nodes=nodes,
+            holder=holder,
+            expected=expected,
+            on_host=on_host,
+            baseline=baseline,
+            baseline_about=baseline_about,
         )
         return client.open_lease(
             self._run,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from pytest_vcluster.baselines import baseline_id, name_of
 from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.failures import take_evidence
 from pytest_vcluster.leases import Book, Held, backend_of, wish_at
@@ -109,6 +110,7 @@ def _hold(
     config = request.config
     book = activate(config)
     book.evidence_root = _evidence_root(request, book.settings)
+    wanted = baseline_id(wish, baseline, files=book.files)
     with contextlib.ExitStack() as stack:
         lease = backend_of(config).open_lease(
             version=wish.version or version,
@@ -117,6 +119,8 @@ def _hold(
             holder=holder,
             expected=book.expected,
             on_host=wish.nodes is not None,
+            baseline=wanted.digest,
+            baseline_about=wanted.about,
             on_progress=terminal_progress(config),
         )
         stack.callback(lease.release)
@@ -129,12 +133,27 @@ def _hold(
         )
         book.add(held)
         stack.callback(_end, held, book)
-        lay_baseline(held.cluster, wish, baseline, files=book.files)
+        if not lease.grant.laid:
+            lay_baseline(held, wish, baseline, files=book.files)
         yield held.cluster
 
 
-def lay_baseline(cluster: VCluster, wish: Wish, baseline: Baseline | None, *, files: ManifestFiles) -> None:
-    """Bring a fresh cluster to where a test starts from: definitions first, then objects, then `vcluster_baseline`."""
+def lay_baseline(held: Held, wish: Wish, baseline: Baseline | None, *, files: ManifestFiles) -> None:
+    """Bring a fresh cluster to where tests start from: definitions first, then objects, then `vcluster_baseline`.
+
+    It is done once for all tests that want the same; if it fails, it fails for all of them.
+    """
+    try:
+        _lay(held.cluster, wish, baseline, files=files)
+        held.lease.laid()
+    except Exception as error:
+        first_line = (str(error) or repr(error)).strip().splitlines()[0]
+        with contextlib.suppress(VClusterError):  # the error that counts is on its way
+            held.lease.not_laid(f"{type(error).__name__}: {first_line}")
+        raise
+
+
+def _lay(cluster: VCluster, wish: Wish, baseline: Baseline | None, *, files: ManifestFiles) -> None:
     objects = [found for path in (*wish.crds, *wish.manifests) for found in files.objects(path)]
     if objects:
         try:
@@ -144,7 +163,11 @@ def lay_baseline(cluster: VCluster, wish: Wish, baseline: Baseline | None, *, fi
             error.add_note(f"While applying crds and manifests of @pytest.mark.vcluster: {paths}")
             raise
     if baseline is not None:
-        baseline(cluster)
+        try:
+            baseline(cluster)
+        except Exception as error:
+            error.add_note(f"While {name_of(baseline)}, which the fixture vcluster_baseline gave, prepared the cluster")
+            raise
 
 
 def _end(held: Held, book: Book) -> None:

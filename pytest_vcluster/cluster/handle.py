@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from pytest_vcluster.cluster.checkpoints import Checkpoints
 from pytest_vcluster.cluster.guard import Guard
 from pytest_vcluster.cluster.private_files import write_private
 from pytest_vcluster.cluster.unavailable import Unavailable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 EVIDENCE_SECONDS = 10.0
 
 
-class VCluster(Unavailable):
+class VCluster(Checkpoints, Unavailable):
     """A Kubernetes cluster of the test's own.
 
     Whatever takes long takes a `timeout` in seconds, by default that of `--vcluster-timeout`. Wherever a namespace may
@@ -42,6 +43,7 @@ class VCluster(Unavailable):
 
     def __init__(self, lease: Lease, settings: Settings, directory: Path) -> None:
         """Make the handle of `lease`; `directory` is for its files and goes when the handle is closed."""
+        self._is_closed = False
         grant = lease.grant
         self.lease = lease
         self.name: str = grant.cluster
@@ -214,9 +216,14 @@ class VCluster(Unavailable):
 
     def close(self, *, keep_files: bool = False) -> None:
         """Close all connections and remove the handle's files, unless somebody is still to use the kubeconfig."""
+        self._is_closed = True
         self._closing.close()
         if not keep_files:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    @property
+    def _closed(self) -> bool:
+        return self._is_closed
 
     @property
     def _host_kind(self) -> str:

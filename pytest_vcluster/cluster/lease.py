@@ -103,3 +103,9 @@ class Lease(Protocol):
 
     def deaths(self) -> Sequence[Death]:
         """Which components have ended since the lease began; does not block."""
+
+    def checkpoint(self) -> str:
+        """Have the cluster's state remembered; returns its name."""
+
+    def restore(self, checkpoint: str) -> str:
+        """Have the cluster go back to a remembered state; returns what somebody kept writing meanwhile, in words."""

@@ -41,11 +41,3 @@ class Unavailable:
     def webhook(self, *_: object, **__: object) -> NoReturn:
         """Where the API server reaches a webhook in the test process."""
         self._missing("webhook()")
-
-    def checkpoint(self) -> NoReturn:
-        """The cluster's state, to come back to."""
-        self._missing("checkpoint()")
-
-    def restore(self, *_: object, **__: object) -> NoReturn:
-        """Back to a checkpoint."""
-        self._missing("restore()")

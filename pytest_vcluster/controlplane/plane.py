@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -65,12 +66,29 @@ class ControlPlane:
     admin: KeyPair
     kubeconfig: Path
     components: list[RunningComponent] = field(default_factory=list)
+    """What runs now: the API server, then the controller manager."""
+    start_controller_manager: StartComponent | None = None
+
+    @property
+    def controller_manager(self) -> RunningComponent:
+        """The controller manager."""
+        return self.components[1]
+
+    async def restart_controller_manager(self) -> RunningComponent:
+        """Replace the controller manager by a new one, which remembers nothing; returns that one."""
+        assert self.start_controller_manager is not None
+        former = self.components.pop(1)
+        former.kill()
+        await former.exited
+        self.components.append(await self.start_controller_manager())
+        return self.controller_manager
 
     def api(self) -> Client:
         """Open a connection of the caller's own, as system:masters."""
         return _client(self.settings, self.address)
 
 
+StartComponent = Callable[[], Awaitable[RunningComponent]]
 StateMaker = Callable[[str], Mapping[bytes, bytes]]
 """Makes the entries to start on, given the certificate (PEM) of the authority that signs the serving certificate."""
 
@@ -112,7 +130,8 @@ async def running(
                 hostpath_provisioner=settings.hostpath_provisioner,
             ),
         )
-        started.append(await starter.start(controller_manager))
+        plane.start_controller_manager = functools.partial(starter.start, controller_manager)
+        started.append(await plane.start_controller_manager())
         yield plane
     finally:
         for component in reversed(started):

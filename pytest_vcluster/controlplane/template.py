@@ -34,7 +34,7 @@ SERVICE_STATE = (b"services/", b"ipaddresses/", b"servicecidrs/", b"ranges/servi
 
 ROOT_CA_CONFIGMAP = re.compile(rb"configmaps/([^/]+)/kube-root-ca\.crt")
 _UID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class Template:
     version: str
     entries: Mapping[bytes, bytes]
     root_ca: Mapping[bytes, Mapping[str, object]]
+    uids: frozenset[str] | None = None
+    """What to renew in a clone; None: whatever looks like a UID, for there is nothing of a user's in it."""
 
     def clone(
         self,
@@ -62,6 +64,8 @@ class Template:
 
         def renewed(match: re.Match[bytes]) -> bytes:
             old = match.group()
+            if self.uids is not None and old.decode() not in self.uids:
+                return old
             if old not in uids:
                 uids[old] = new_uid().encode()
             return uids[old]
@@ -79,6 +83,7 @@ class Template:
             "version": self.version,
             "entries": {key.decode(): base64.b64encode(value).decode() for key, value in self.entries.items()},
             "root_ca": {key.decode(): value for key, value in self.root_ca.items()},
+            "uids": None if self.uids is None else sorted(self.uids),
         }
         return json.dumps(document, separators=(",", ":")).encode()
 
@@ -93,6 +98,7 @@ class Template:
                 version=document["version"],
                 entries={key.encode(): base64.b64decode(value) for key, value in document["entries"].items()},
                 root_ca={key.encode(): value for key, value in document["root_ca"].items()},
+                uids=None if document["uids"] is None else frozenset(document["uids"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a template: {error!r}") from error

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ async def _settled(control_plane: ControlPlane, client: Client, datastore: Datas
             quiet_since, seen = now, digest
         missing = await asyncio.to_thread(_missing, client)
         if not missing and now - quiet_since >= _QUIET_SECONDS:
-            return from_state(settings.version, state, await asyncio.to_thread(_root_ca, client, state))
+            return from_state(settings.version, state, await asyncio.to_thread(root_ca, client, state))
         await asyncio.sleep(_POLL_SECONDS)
     raise Timeout(
         f"Settling of the template for Kubernetes {settings.version}",
@@ -156,7 +156,8 @@ def _missing(client: Client) -> str:
     return ""
 
 
-def _root_ca(client: Client, state: dict[bytes, bytes]) -> dict[bytes, dict[str, Any]]:
+def root_ca(client: Client, state: Mapping[bytes, bytes]) -> dict[bytes, dict[str, Any]]:
+    """Read the ConfigMaps of `state` that publish the root certificate, by their keys."""
     found: dict[bytes, dict[str, Any]] = {}
     for key in state:
         match: re.Match[bytes] | None = ROOT_CA_CONFIGMAP.fullmatch(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import os
 import secrets
@@ -24,6 +25,7 @@ from pytest_vcluster.controlplane.plane import PlaneSettings
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ProvisionError, Timeout, VClusterError
 from pytest_vcluster.hosts import binaries, embedded
+from pytest_vcluster.hosts.baselines import BaselineStore
 from pytest_vcluster.hosts.virtual import VirtualCluster
 from pytest_vcluster.settings import NodeShape, Settings
 from pytest_vcluster.toolchain import Component, Sources
@@ -55,6 +57,7 @@ class EmbeddedBackplane:
         self._host_version = binaries.newest(settings.versions)
         self._free_ranges: list[ServiceRange] = list(reversed(SERVICE_RANGES[1:]))
         self._templates: dict[str, asyncio.Task[Template]] = {}
+        self._baselines: dict[str, Template] = {}
         self._closing = asyncio.Event()
         self._host_task: asyncio.Task[None] | None = None
         self._host: asyncio.Future[embedded.EmbeddedHost] = asyncio.get_running_loop().create_future()
@@ -85,8 +88,10 @@ class EmbeddedBackplane:
         }
 
     @contextlib.asynccontextmanager
-    async def virtual_cluster(self, *, version: str, nodes: Sequence[NodeShape]) -> AsyncIterator[VirtualCluster]:
-        """Run a virtual cluster of `version`, ready to be leased.
+    async def virtual_cluster(
+        self, *, version: str, nodes: Sequence[NodeShape], baseline: str = ""
+    ) -> AsyncIterator[VirtualCluster]:
+        """Run a virtual cluster of `version`, ready to be leased, with `baseline` in it if that can be cloned.
 
         Where the host runs already the cluster is on it, nodes and all; while the host still starts (the first cluster
         of a run) the cluster does not wait, and gets its nodes as soon as there are any.
@@ -95,18 +100,32 @@ class EmbeddedBackplane:
         try:
             settings = await self._plane_settings(version, service_range)
             template = await self._template(version)
+            store = BaselineStore(self._sources.cache, template_store.file_name(settings), self._baselines)
+            laid = await asyncio.to_thread(store.find, baseline) if baseline else None
 
             def state(certificate_authority: str) -> Mapping[bytes, bytes]:
-                return template.clone(service_range=service_range, certificate_authority=certificate_authority)
+                start = laid or template
+                return start.clone(service_range=service_range, certificate_authority=certificate_authority)
 
             async with plane.running(settings, self._starter, state=state) as control_plane:
-                cluster = VirtualCluster(control_plane, nodes=nodes, host=self._host_facts(settings.name))
-                self._watch(control_plane.components, cluster.deaths, cluster.died)
+                cluster = VirtualCluster(
+                    control_plane,
+                    nodes=nodes,
+                    host=self._host_facts(settings.name),
+                    directory=self._directory,
+                    watch=lambda component: self._watch(
+                        [component], cluster.deaths, cluster.died, of=control_plane.components
+                    ),
+                    keep_baseline=functools.partial(store.keep, baseline, service_range=service_range),
+                    laid=laid is not None,
+                )
+                self._watch(control_plane.components, cluster.deaths, cluster.died, of=control_plane.components)
                 admission = asyncio.create_task(self._admit(cluster))
                 try:
                     if self._host.done():
                         await asyncio.shield(admission)
-                        await cluster.take_baseline(self._directory)
+                        if cluster.laid or not baseline:
+                            await cluster.take_baseline()
                     yield cluster
                 finally:
                     await self._dismiss(cluster, admission)
@@ -202,11 +221,19 @@ class EmbeddedBackplane:
             )
         return self._free_ranges.pop()
 
-    def _watch(self, components: Iterable[RunningComponent], deaths: list[Death], died: asyncio.Event) -> None:
+    def _watch(
+        self,
+        components: Iterable[RunningComponent],
+        deaths: list[Death],
+        died: asyncio.Event,
+        *,
+        of: Sequence[RunningComponent] | None = None,
+    ) -> None:
+        """Tell of the end of `components`, except of those that are not among `of` any more: they were replaced."""
         for component in components:
 
             def ended(exited: asyncio.Future[int], component: RunningComponent = component) -> None:
-                if self._closing.is_set() or exited.cancelled():
+                if self._closing.is_set() or exited.cancelled() or (of is not None and component not in of):
                     return
                 deaths.append(
                     Death(

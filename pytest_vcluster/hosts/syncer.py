@@ -117,10 +117,25 @@ def recycled(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
     return _order(directory, f"/v1/tenants/{name}/recycle", timeout=timeout)
 
 
-def _order(directory: Path, path: str, *, timeout: float) -> dict[str, Any]:
+def checkpoint(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
+    """Have the present state of a tenant remembered, under the name that is returned as `checkpoint`."""
+    return _order(directory, f"/v1/tenants/{name}/checkpoint", timeout=timeout)
+
+
+def restore(directory: Path, name: str, *, checkpoint: str, timeout: float) -> dict[str, Any]:
+    """Put a tenant back to a checkpoint; `revived` tells which objects that had ended are there again."""
+    return _order(directory, f"/v1/tenants/{name}/restore", {"checkpoint": checkpoint}, timeout=timeout)
+
+
+def restart(directory: Path, name: str, *, freeze: Sequence[int], timeout: float) -> dict[str, Any]:
+    """Have the syncer learn a tenant anew, with other processes to freeze."""
+    return _order(directory, f"/v1/tenants/{name}/restart", {"freeze": list(freeze)}, timeout=timeout)
+
+
+def _order(directory: Path, path: str, body: object = None, *, timeout: float) -> dict[str, Any]:
     client = Client.over_unix(admin_socket(directory), timeout=timeout)
     try:
-        return client.call("POST", path)
+        return client.call("POST", path, body)
     finally:
         client.close()
 

@@ -6,26 +6,36 @@ The one rule: it exists only while its control plane answers; what it says of it
 from __future__ import annotations
 
 import asyncio
-import logging
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any, Protocol
 
 from pytest_vcluster.controlplane import kubeconfig
-from pytest_vcluster.controlplane.component import Death
+from pytest_vcluster.controlplane.component import Death, RunningComponent
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.plane import ControlPlane
-from pytest_vcluster.errors import ApiError
+from pytest_vcluster.errors import ApiError, ProvisionError
 from pytest_vcluster.hosts import syncer
 from pytest_vcluster.settings import NodeShape
-
-_log = logging.getLogger(__name__)
 
 MOST_LEASES = 500
 """After so many leases a cluster is replaced, whatever its state: what grows in it unseen starts anew."""
 MOST_BYTES = 600 << 20
 """An API server that has grown beyond this (about 220 MB after its start) is replaced."""
+
+
+class Order(Protocol):
+    """An order to the syncer that concerns one cluster."""
+
+    def __call__(self, directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
+        """Give it, and return the answer."""
+
+
+KeepBaseline = Callable[["VirtualCluster", str], Awaitable[None]]
+"""Keeps the state of a cluster for others to start from; takes what people call it."""
 
 
 class NotPristine(Exception):
@@ -35,14 +45,27 @@ class NotPristine(Exception):
 class VirtualCluster:
     """A virtual cluster that runs. `died` is set as soon as a process of it ended, `on_host` when it has its nodes."""
 
-    def __init__(self, plane: ControlPlane, *, nodes: Sequence[NodeShape], host: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        *,
+        nodes: Sequence[NodeShape],
+        host: Mapping[str, str],
+        directory: Path,
+        watch: Callable[[RunningComponent], None],
+        keep_baseline: KeepBaseline | None = None,
+        laid: bool = False,
+    ) -> None:
         self.plane = plane
         self.nodes = tuple(nodes)
         self.deaths: list[Death] = []
         self.died = asyncio.Event()
         self.on_host = asyncio.Event()
+        self.laid = laid
         self._host = host
-        self._syncer: Path | None = None
+        self._directory = directory
+        self._watch = watch
+        self._keep_baseline = keep_baseline
         self._recycled = 0
         self._verified: tuple[int, int] | None = None
 
@@ -61,32 +84,59 @@ class VirtualCluster:
         """Where the API server listens: what a lease's gate leads to."""
         return self.plane.address.ip, self.plane.address.port
 
-    async def take_baseline(self, directory: Path) -> None:
-        """Have the present state be what `recycle` leads back to. `directory` is that of the syncer that carries it."""
+    async def take_baseline(self) -> None:
+        """Have the present state, as soon as it comes to rest, be what `recycle` leads back to."""
         try:
-            outcome = await asyncio.to_thread(
-                syncer.take_baseline, directory, self.name, timeout=self.plane.settings.timeout
-            )
+            outcome = await self._order(syncer.take_baseline)
         except (OSError, HTTPException, ApiError) as error:
-            _log.warning("%s has no baseline and serves one lease only: %s", self.name, error)
-            return
-        self._syncer = directory
+            raise ProvisionError(f"No baseline could be taken: {_reason(error)}") from error
         self._verified = int(outcome["revision"]), int(outcome["keys"])
+
+    async def settle(self, *, about: str) -> int:
+        """Take the state that a test laid as the baseline, for this cluster and, where it can be cloned, for others."""
+        await self.take_baseline()
+        assert self._verified is not None
+        self.laid = True
+        if self._keep_baseline is not None:
+            await self._keep_baseline(self, about)
+        return self._verified[0]
+
+    async def checkpoint(self) -> str:
+        """Remember the present state; returns its name."""
+        try:
+            return str((await self._order(syncer.checkpoint))["checkpoint"])
+        except (OSError, HTTPException, ApiError) as error:
+            raise ProvisionError(f"No checkpoint could be taken: {_reason(error)}") from error
+
+    async def restore(self, checkpoint: str) -> str:
+        """Go back to a checkpoint; returns what somebody kept writing meanwhile, in words."""
+        try:
+            outcome = await self._order(functools.partial(syncer.restore, checkpoint=checkpoint))
+            if outcome["revived"]:
+                # Both keep track of objects by uid, and saw the end of some that are there again.
+                fresh = await self.plane.restart_controller_manager()
+                self._watch(fresh)
+                restart = functools.partial(syncer.restart, freeze=[fresh.pid])
+                await self._order(restart)
+        except (OSError, HTTPException, ApiError) as error:
+            raise ProvisionError(f"The checkpoint could not be restored: {_reason(error)}") from error
+        return str(outcome["restless"])
+
+    async def _order(self, order: Order) -> dict[str, Any]:
+        return await asyncio.to_thread(order, self._directory, self.name, timeout=self.plane.settings.timeout)
 
     async def recycle(self) -> str:
         """Put the cluster back to its baseline, verified; returns why that did not work, or nothing.
 
         Whoever had it must be cut off before.
         """
-        if self._syncer is None:
+        if self._verified is None:
             return "it was handed out before its host ran, so that its baseline was never taken"
         self._verified = None
         try:
-            outcome = await asyncio.to_thread(
-                syncer.recycled, self._syncer, self.name, timeout=self.plane.settings.timeout
-            )
+            outcome = await self._order(syncer.recycled)
         except (OSError, HTTPException, ApiError) as error:
-            return f"the recycler failed: {error}"
+            return f"the recycler failed: {_reason(error)}"
         if not outcome["pristine"]:
             return str(outcome["reason"])
         self._verified = int(outcome["revision"]), int(outcome["keys"])
@@ -142,6 +192,11 @@ class VirtualCluster:
             names = ", ".join(key.decode(errors="replace") for key in changed[:5]) or "some are gone"
             raise NotPristine(f"{self.name} was written to after it was verified: {names}")
         return revision
+
+
+def _reason(error: Exception) -> str:
+    """What the syncer said, without how it was asked."""
+    return str(error).partition(": ")[2] if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
 
 
 def resident_bytes(pid: int) -> int:

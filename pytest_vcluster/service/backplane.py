@@ -60,6 +60,22 @@ class VirtualCluster(Protocol):
     def on_host(self) -> asyncio.Event:
         """Set as soon as it has its nodes."""
 
+    @property
+    def laid(self) -> bool:
+        """Whether it has the baseline that it was asked for with."""
+
+    async def settle(self, *, about: str) -> int:
+        """Take the present state, as soon as it comes to rest, as the baseline that others are made with too.
+
+        Returns its revision; ProvisionError with what kept changing. `about` as in `LeaseRequest`.
+        """
+
+    async def checkpoint(self) -> str:
+        """Remember the present state; returns its name."""
+
+    async def restore(self, checkpoint: str) -> str:
+        """Go back to a remembered state; returns what somebody kept writing meanwhile. ProvisionError if that fails."""
+
     async def recycle(self) -> str:
         """Put the cluster back to the state it was first handed out in; returns why it isn't, or nothing.
 
@@ -82,9 +98,12 @@ class Backplane(Protocol):
         """Which shared components ended, and how."""
 
     def virtual_cluster(
-        self, *, version: str, nodes: Sequence[NodeShape]
+        self, *, version: str, nodes: Sequence[NodeShape], baseline: str
     ) -> AbstractAsyncContextManager[VirtualCluster]:
-        """A cluster that is ready when the context is entered, and gone when it is left."""
+        """A cluster that is ready when the context is entered, and gone when it is left.
+
+        It has the `baseline` of that digest if one is at hand that can be cloned; see `VirtualCluster.laid`.
+        """
 
     async def host_ready(self) -> Mapping[str, object]:
         """Start the host if need be, wait until it takes clusters, and describe it."""

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_vcluster.errors import LeaseLost
 from pytest_vcluster.service.asking import ANSWER_SECONDS, ask, ask_if_running
-from pytest_vcluster.service.channel import Channel
+from pytest_vcluster.service.channel import Channel, ServiceGone
 from pytest_vcluster.service.election import dial
 from pytest_vcluster.service.ending import shut_down
 from pytest_vcluster.service.overview import RunStatus, end_kept, list_runs
 from pytest_vcluster.service.protocol import (
+    CheckpointTaken,
     Death,
     DescribeHost,
     Died,
@@ -23,16 +26,22 @@ from pytest_vcluster.service.protocol import (
     Granted,
     HostFacts,
     Kept,
+    Laid,
     LeaseRequest,
     LiveOn,
     LogRef,
     Message,
+    NotLaid,
     OpenLease,
     Release,
     Released,
+    RestoreCheckpoint,
+    Restored,
+    Settled,
     Status,
     Summarize,
     Summary,
+    TakeCheckpoint,
 )
 from pytest_vcluster.service.runs import Run, sweep
 from pytest_vcluster.settings import Settings
@@ -56,6 +65,9 @@ __all__ = [
     "summary",
     "sweep",
 ]
+
+STEP_SECONDS = 60.0
+A = TypeVar("A", bound=Message)
 
 
 class Lease:
@@ -82,6 +94,39 @@ class Lease:
                 break
             self._take(message)
         return list(self._deaths)
+
+    def laid(self) -> None:
+        """Tell that the baseline was laid, and wait until it is taken; what it was so far is not the test's doing.
+
+        Raises ProvisionError if the cluster does not come to rest, with what keeps changing.
+        """
+        settled = self._ask(Laid(), Settled, step="The baseline coming to rest", timeout=STEP_SECONDS)
+        self.grant = replace(self.grant, laid=True, revision=settled.revision)
+
+    def not_laid(self, why: str) -> None:
+        """Tell that the baseline can't be laid; `why` is told to everybody else who wants it."""
+        self._ask(NotLaid(why=why), Settled, step="Giving up a baseline", timeout=ANSWER_SECONDS)
+
+    def checkpoint(self) -> str:
+        """Have the cluster's state remembered; returns its name."""
+        return self._ask(TakeCheckpoint(), CheckpointTaken, step="A checkpoint", timeout=STEP_SECONDS).checkpoint
+
+    def restore(self, checkpoint: str) -> str:
+        """Have the cluster go back to a checkpoint; returns what somebody kept writing meanwhile, in words."""
+        asked = RestoreCheckpoint(checkpoint=checkpoint)
+        return self._ask(asked, Restored, step="Going back to a checkpoint", timeout=STEP_SECONDS).restless
+
+    def _ask(self, message: Message, expected: type[A], *, step: str, timeout: float) -> A:
+        if not self._channel.open:
+            raise LeaseLost(f"{step}: the lease of {self.grant.cluster} has ended, the cluster is another test's now.")
+        try:
+            self._channel.send(message)
+            answer = self._channel.answer(step, timeout=timeout, on_other=self._take)
+        except ServiceGone:
+            self._lost()
+            raise
+        assert isinstance(answer, expected)
+        return answer
 
     def release(self, *, keep: bool = False) -> None:
         """End the lease; with `keep` the cluster stays until the user ends it. Harmless when called again."""

@@ -61,7 +61,7 @@ class Clusters:
 
     async def acquire(self, request: LeaseRequest, *, worker: int, tell: Tell) -> Occupant:
         """Wait for a cluster of one's own; cancel it to stop waiting. Raises why there can't be one."""
-        key = Key.of(request.version, request.nodes)
+        key = Key.of(request.version, request.nodes, request.baseline)
         if self._pool.closed:
             raise ending()
         if key in self._lasting:
@@ -107,6 +107,22 @@ class Clusters:
         self._pool.move(occupant.seat, SeatState.KEPT)
         self._turn()
         return True
+
+    def is_laid(self, occupant: Occupant) -> bool:
+        """Whether a leased cluster has its baseline."""
+        return not occupant.key.baseline or self._pool.seat(occupant.seat).laid
+
+    def laid(self, occupant: Occupant) -> None:
+        """Note that a leased cluster got its baseline from its lessee."""
+        if occupant.seat in self._occupants:
+            self._pool.laid(occupant.seat)
+            self._turn()
+
+    def not_laid(self, occupant: Occupant, error: VClusterError) -> None:
+        """Give up a baseline: everybody who asks for it in this run is told `error`."""
+        self._lasting[occupant.key] = error
+        self._fail(occupant.key, error)
+        self._turn()
 
     def end(self, occupant: Occupant) -> None:
         """Throw a cluster away, whatever its state; harmless if that is under way."""
@@ -211,13 +227,16 @@ class Clusters:
         key = occupant.key
         try:
             backplane = await occupant.shared.backplane()
-            async with backplane.virtual_cluster(version=key.version, nodes=self._shapes[key.nodes]) as cluster:
+            nodes = self._shapes[key.nodes]
+            async with backplane.virtual_cluster(version=key.version, nodes=nodes, baseline=key.baseline) as cluster:
                 occupant.cluster = cluster
                 occupant.prepared_seconds = time.monotonic() - began
                 occupant.shared.useful = True
                 self._statistics.prepared(occupant.prepared_seconds)
                 if not occupant.leaving:
                     self._pool.move(occupant.seat, SeatState.READY)
+                    if key.baseline and cluster.laid:
+                        self._pool.laid(occupant.seat)
                     self._turn()
                 while not await occupant.until_leaving():
                     self._cluster_died(occupant, cluster)
@@ -253,7 +272,7 @@ class Clusters:
     async def _recycled(self, occupant: Occupant) -> None:
         cluster = occupant.cluster
         assert cluster is not None
-        reason = await self._way_back(cluster) if self._recycling else _FRESH
+        reason = await self._way_back(occupant, cluster)
         if reason or occupant.leaving or cluster.died.is_set():
             if reason and reason is not _FRESH:
                 _log.info("%s is retired: %s", cluster.name, reason)
@@ -264,7 +283,11 @@ class Clusters:
             self._pool.move(occupant.seat, SeatState.READY)
         self._turn()
 
-    async def _way_back(self, cluster: VirtualCluster) -> str:
+    async def _way_back(self, occupant: Occupant, cluster: VirtualCluster) -> str:
+        if not self._recycling:
+            return _FRESH
+        if not self.is_laid(occupant):
+            return "its baseline was never laid"
         if cluster.died.is_set():
             return "one of its processes died"
         try:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 from pytest_vcluster.errors import ProvisionError, VClusterError
-from pytest_vcluster.service.backplane import VirtualCluster
 from pytest_vcluster.service.clusters import Clusters
 from pytest_vcluster.service.connection import Connection
 from pytest_vcluster.service.failures import as_ours
@@ -22,15 +21,20 @@ from pytest_vcluster.service.protocol import (
     Grant,
     Granted,
     Kept,
+    Laid,
     Message,
+    NotLaid,
     OpenLease,
     Progress,
     Release,
     Released,
+    RestoreCheckpoint,
+    TakeCheckpoint,
     describe_error,
     grant_of,
 )
 from pytest_vcluster.service.statistics import Statistics
+from pytest_vcluster.service.steps import Steps, on_host
 
 _ATTEMPTS = 3
 Keep = Callable[[Occupant, Grant, str], Kept | None]
@@ -51,7 +55,7 @@ class LeaseDesk:
         try:
             occupant, grant = await self._grant(connection, asked, ended)
             try:
-                await self._hold(connection, occupant, grant, holder=asked.request.holder, ended=ended)
+                await self._hold(connection, occupant, grant, asked=asked, ended=ended)
             finally:
                 self._clusters.release(occupant)  # harmless if it was released or kept
         except VClusterError as error:
@@ -67,13 +71,21 @@ class LeaseDesk:
         occupant: Occupant,
         grant: Grant,
         *,
-        holder: str,
+        asked: OpenLease,
         ended: asyncio.Future[Message | None],
     ) -> None:
         connection.send(Granted(grant=grant))
-        message = await self._until_ended(connection, occupant, ended)
+        steps = Steps(connection, occupant, self._clusters, asked)
+        try:
+            message = await self._until_ended(connection, occupant, ended)
+            while isinstance(message, Laid | NotLaid | TakeCheckpoint | RestoreCheckpoint):
+                await steps.take(message)
+                ended = asyncio.ensure_future(connection.receive())
+                message = await self._until_ended(connection, occupant, ended)
+        finally:
+            ended.cancel()
         if isinstance(message, Release):
-            kept = self._keep(occupant, grant, holder) if message.keep else None
+            kept = self._keep(occupant, grant, asked.request.holder) if message.keep else None
             if kept is None:
                 self._clusters.release(occupant)
             connection.send(Released(kept=kept))
@@ -117,15 +129,16 @@ class LeaseDesk:
 
     async def _describe(self, occupant: Occupant, asked: OpenLease) -> Grant:
         assert occupant.cluster is not None
-        if asked.request.on_host:
-            await _on_host(occupant.cluster)
+        laid = self._clusters.is_laid(occupant)
+        if asked.request.on_host or not laid:
+            await on_host(occupant.cluster)
         gate = await occupant.open_gate()
         ip, port = gate.address
         facts = await asyncio.to_thread(occupant.cluster.facts, f"https://{ip}:{port}")
         waited = time.monotonic() - asked.asked
         self._statistics.granted(asked.request.version, waited)
         times = {"prepared_seconds": round(occupant.prepared_seconds, 4), "waited_seconds": round(waited, 4)}
-        return grant_of({**facts, **times, "gate": f"{ip}:{port}"})
+        return grant_of({**facts, **times, "gate": f"{ip}:{port}", "laid": laid})
 
     async def _until_ended(
         self, connection: Connection, occupant: Occupant, ended: asyncio.Future[Message | None]
@@ -144,15 +157,6 @@ class LeaseDesk:
             told = len(occupant.deaths)
             if ended.done():
                 return ended.result()
-
-
-async def _on_host(cluster: VirtualCluster) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in (cluster.on_host, cluster.died)]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
 
 
 class _HungUp(Exception):

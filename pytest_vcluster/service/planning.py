@@ -77,26 +77,38 @@ def cover(view: View) -> tuple[list[Ticket], list[Seat]]:
         key=lambda seat: (seat.state is not SeatState.READY, not seat.used, seat.number),
     )
     unmet = []
+    tried = {seat.key for seat in view.seats if seat.state not in (SeatState.RETIRED, SeatState.KEPT)}
     for ticket in view.waiting:
         seat = next((seat for seat in spare if serves(seat, ticket)), None)
-        if seat is None:
-            unmet.append(ticket)
-        else:
+        if seat is not None:
             spare.remove(seat)
+        elif ticket.key not in view.untried or ticket.key not in tried:
+            unmet.append(ticket)
+            tried.add(ticket.key)
     return unmet, spare
 
 
-def match(waiting: Sequence[Ticket], seats: Sequence[Seat]) -> list[tuple[Ticket, Seat]]:
-    """Pair waiting tickets with ready seats, first come first served, used seats first."""
+def match(
+    waiting: Sequence[Ticket], seats: Sequence[Seat], *, untried: frozenset[Key] = frozenset()
+) -> list[tuple[Ticket, Seat]]:
+    """Pair waiting tickets with ready seats, first come first served, used seats first.
+
+    Of the `untried` keys one ticket at a time gets a seat, to lay its baseline.
+    """
     ready = sorted(
         (seat for seat in seats if seat.state is SeatState.READY), key=lambda seat: (not seat.used, seat.number)
     )
     pairs = []
+    laying = {seat.key for seat in seats if seat.state is SeatState.LEASED} & untried
     for ticket in waiting:
+        if ticket.key in laying:
+            continue
         seat = next((seat for seat in ready if serves(seat, ticket)), None)
         if seat is not None:
             ready.remove(seat)
             pairs.append((ticket, seat))
+            if ticket.key in untried:
+                laying.add(ticket.key)
     return pairs
 
 
@@ -128,7 +140,7 @@ def _wanted_spares(view: View, spare: Sequence[Seat]) -> list[Key]:
     have = Counter(seat.key for seat in spare)
     wanted: list[Key] = []
     while len(spare) + len(wanted) < view.limits.spares:
-        short = [key for key, count in view.expected.items() if have[key] < count]
+        short = [key for key, count in view.expected.items() if have[key] < count and key not in view.untried]
         if not short:
             break
         key = min(short, key=lambda key: (have[key], -view.expected[key]))

@@ -29,6 +29,8 @@ class Pool:
         self._expected: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self._failing: set[Key] = set()
+        self._laid: set[Key] = set()
+        self._baselines: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
     @property
@@ -53,6 +55,8 @@ class Pool:
             # Every xdist worker collects the whole suite, so their numbers are the same and don't add up.
             self._expected[version] = max(count, self._expected.get(version, 0))
         self._asked[key.version] = self._asked.get(key.version, 0) + 1
+        if key.nodes == self._default_nodes:
+            self._baselines[key.version] = key.baseline
         self._failing.discard(key)
         return ticket
 
@@ -68,6 +72,12 @@ class Pool:
         keys = set(self._upcoming()) | {ticket.key for ticket in failed} if key is None else {key}
         self._failing |= keys
         return failed
+
+    def laid(self, number: int) -> None:
+        """Note that a seat's cluster has its baseline, and that this baseline can be had."""
+        seat = self._seats[number]
+        self._seats[number] = replace(seat, laid=True)
+        self._laid.add(seat.key)
 
     def prepare(self, key: Key) -> Seat:
         """Take a seat for a cluster that is about to be started."""
@@ -93,7 +103,7 @@ class Pool:
     def granted(self) -> list[tuple[Ticket, Seat]]:
         """Lease ready seats to those who wait, and tell who got which."""
         pairs = []
-        for ticket, seat in match(self.waiting, self.seats):
+        for ticket, seat in match(self.waiting, self.seats, untried=self._untried()):
             del self._waiting[ticket.number]
             leased = replace(self.move(seat.number, SeatState.LEASED), worker=ticket.worker, holder=ticket.holder)
             self._seats[seat.number] = leased
@@ -114,6 +124,7 @@ class Pool:
             host=self.host,
             host_wanted=self.host_wanted,
             settled=self._settled,
+            untried=self._untried(),
         )
 
     def start_over(self) -> None:
@@ -121,8 +132,15 @@ class Pool:
         self.host = HostState.ABSENT
         self._settled = False
 
+    def _untried(self) -> frozenset[Key]:
+        keys = {ticket.key for ticket in self._waiting.values()} | {seat.key for seat in self._seats.values()}
+        return frozenset(key for key in keys | set(self._upcoming()) if key.baseline and key not in self._laid)
+
     def _upcoming(self) -> dict[Key, int]:
+        # What tests to come will want in their clusters is not known before they ask: the same as the last, probably.
         return {
-            Key(version=version, nodes=self._default_nodes): max(0, count - self._asked.get(version, 0))
+            Key(version=version, nodes=self._default_nodes, baseline=self._baselines.get(version, "")): max(
+                0, count - self._asked.get(version, 0)
+            )
             for version, count in self._expected.items()
         }

@@ -30,6 +30,10 @@ class LeaseRequest:
     """Version -> number of leases that the whole collection asks for, this one included."""
     on_host: bool = False
     """The cluster must have its nodes; otherwise the first of a run may get them a second later."""
+    baseline: str = ""
+    """A digest of what the cluster must have in it; empty for nothing."""
+    baseline_about: str = ""
+    """The same in words, for people; empty if it can't be kept for other runs, because it is the work of a function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class Grant:
     prepared_seconds: float
     waited_seconds: float
     gate: str
+    laid: bool = True
+    """Whether the baseline is in the cluster; otherwise the lessee lays it, and says `Laid` or `NotLaid`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,30 @@ class Release:
     """Ends the lease of this connection; with `keep` the cluster stays."""
 
     keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """The lessee has laid the baseline; answered by `Settled` or `Failed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotLaid:
+    """The lessee could not lay the baseline, nor could anybody else: `why` is for them."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeCheckpoint:
+    """Asks for a `CheckpointTaken`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreCheckpoint:
+    """Has the cluster go back to a checkpoint of this lease; answered by `Restored` or `Failed`."""
+
+    checkpoint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +186,27 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The baseline is laid, and nothing changes any more; `revision` as in `Grant`."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointTaken:
+    """The state is remembered for as long as the lease lasts."""
+
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """The cluster is back at the checkpoint; `restless` names what somebody kept writing meanwhile."""
+
+    restless: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Died:
     """Something that this lease depends on ended; sent at once, unasked."""
 
@@ -203,6 +254,13 @@ class Failed:
 
 Message = (
     OpenLease
+    | Laid
+    | NotLaid
+    | TakeCheckpoint
+    | RestoreCheckpoint
+    | Settled
+    | CheckpointTaken
+    | Restored
     | Release
     | DescribeHost
     | Summarize
@@ -276,7 +334,8 @@ def _kept(value: Any) -> Any:
 def grant_of(facts: Mapping[str, Any]) -> Grant:
     """Make a grant of `facts`, which may say more than a grant needs; KeyError if they say less."""
     logs = {name: LogRef(**ref) for name, ref in facts["logs"].items()}
-    return Grant(**{item.name: facts[item.name] for item in fields(Grant) if item.name != "logs"}, logs=logs)
+    given = {item.name: facts[item.name] for item in fields(Grant) if item.name not in ("logs", "laid")}
+    return Grant(**given, logs=logs, laid=bool(facts.get("laid", True)))
 
 
 _NESTED: Mapping[str, Callable[[Any], Any]] = {

@@ -47,15 +47,18 @@ _NEXT: Mapping[SeatState, frozenset[SeatState]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What makes one cluster as good as another: its version and its nodes (as canonical text)."""
+    """What makes one cluster as good as another: its version, its nodes (as canonical text) and its baseline."""
 
     version: str
     nodes: str
+    baseline: str = ""
+    """A digest of what was laid into the cluster before any test had it; empty for nothing."""
 
     @classmethod
-    def of(cls, version: str, nodes: Iterable[NodeShape]) -> Key:
+    def of(cls, version: str, nodes: Iterable[NodeShape], baseline: str = "") -> Key:
         """The key of clusters with these nodes."""
-        return cls(version=version, nodes=json.dumps([node.to_json() for node in nodes], sort_keys=True))
+        text = json.dumps([node.to_json() for node in nodes], sort_keys=True)
+        return cls(version=version, nodes=text, baseline=baseline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,8 @@ class Seat:
     state: SeatState = SeatState.PREPARING
     used: bool = False
     """Whether somebody had the cluster before."""
+    laid: bool = False
+    """Whether it has its baseline. Without one, the test that gets it first lays it."""
     worker: int = 0
     """Process id of the lessee."""
     holder: str = ""
@@ -118,3 +123,5 @@ class View:
     """Whether somebody waits for the host itself."""
     settled: bool = False
     """Whether a first cluster got ready."""
+    untried: frozenset[Key] = frozenset()
+    """Whose baseline nobody laid so far: one test does, the others wait for what comes of it."""

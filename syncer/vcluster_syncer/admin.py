@@ -11,6 +11,9 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
                                409 it never came to rest (`error` names the keys)
     POST   /v1/tenants/{name}/recycle   200, back at the baseline or not: `pristine`, `reason`, what was done and how
                                long each step took; 404 unknown
+    POST   /v1/tenants/{name}/checkpoint     200 `{"checkpoint": ...}`; 404 unknown
+    POST   /v1/tenants/{name}/restore        200, back at `{"checkpoint": ...}`: what was done; 404 unknown
+    POST   /v1/tenants/{name}/restart        200 once the tenant was read anew; `{"freeze": [pid, ...]}`; 404 unknown
 """
 
 from __future__ import annotations
@@ -23,23 +26,28 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from vcluster_syncer.config import ConfigError, parse_tenant
+from vcluster_syncer.config import ConfigError, parse_restart, parse_restore, parse_tenant
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
 from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
+from vcluster_syncer.recycle.barrier import NotReached
 from vcluster_syncer.recycle.etcd import StoreError
+from vcluster_syncer.recycle.freeze import NotFrozen
 from vcluster_syncer.recycle.recycler import Target
-from vcluster_syncer.recycle.recyclers import Recyclers
+from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint, Recyclers
 from vcluster_syncer.recycle.way_back import NotPristine
 
 _STATUS: dict[type[Exception], int] = {
     ConfigError: 400,
     KubeconfigError: 400,
     NoSuchTenant: 404,
+    NoSuchCheckpoint: 404,
     TenantExists: 409,
     NotSynced: 504,
     NotPristine: 409,
+    NotReached: 409,
+    NotFrozen: 502,
     StoreError: 502,
     KubeError: 502,
 }
@@ -56,6 +64,9 @@ async def served(tenants: Tenants, recyclers: Recyclers, socket: Path) -> AsyncI
     app.router.add_delete("/v1/tenants/{name}", doorway.remove)
     app.router.add_post("/v1/tenants/{name}/baseline", doorway.capture)
     app.router.add_post("/v1/tenants/{name}/recycle", doorway.recycle)
+    app.router.add_post("/v1/tenants/{name}/checkpoint", doorway.checkpoint)
+    app.router.add_post("/v1/tenants/{name}/restore", doorway.restore)
+    app.router.add_post("/v1/tenants/{name}/restart", doorway.restart)
     # A socket that a killed predecessor left would be "address in use".
     _remove(socket)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -117,6 +128,21 @@ class _Doorway:
     async def recycle(self, request: web.Request) -> web.Response:
         """Bring a tenant back to its baseline."""
         return _json(await self._recyclers.recycle(request.match_info["name"]))
+
+    async def checkpoint(self, request: web.Request) -> web.Response:
+        """Take a checkpoint."""
+        return _json({"checkpoint": await self._recyclers.checkpoint(request.match_info["name"])})
+
+    async def restore(self, request: web.Request) -> web.Response:
+        """Bring a tenant back to a checkpoint."""
+        name = parse_restore(await request.read())
+        return _json(await self._recyclers.restore(request.match_info["name"], name))
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """Read a tenant anew."""
+        name = request.match_info["name"]
+        await self._recyclers.restart(name, freeze=parse_restart(await request.read()))
+        return _json({"name": name})
 
 
 @web.middleware

@@ -122,18 +122,38 @@ def parse_tenant(body: bytes) -> TenantConfig:
     return config
 
 
+def parse_restore(body: bytes) -> str:
+    """Read which checkpoint to restore."""
+    fields = _Fields(_parse(body, "restore"), "restore")
+    name = fields.required("checkpoint")
+    fields.nothing_else()
+    return name
+
+
+def parse_restart(body: bytes) -> tuple[int, ...]:
+    """Read which processes are to be frozen from now on."""
+    fields = _Fields(_parse(body, "restart"), "restart")
+    pids = _parse_freeze(fields)
+    fields.nothing_else()
+    return pids
+
+
+def _parse_freeze(fields: _Fields) -> tuple[int, ...]:
+    pids = fields.take("freeze", list, [])
+    if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
+        raise ConfigError(f"{fields.source}: freeze must be a list of process ids, it is {pids!r}")
+    return tuple(pids)
+
+
 def _parse_recycle(tenant: _Fields) -> RecycleConfig | None:
     if tenant.take("recycle", (dict, type(None)), None) is None:
         return None
     fields = tenant.mapping("recycle")
-    pids = fields.take("freeze", list, [])
-    if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
-        raise ConfigError(f"tenant.recycle: freeze must be a list of process ids, it is {pids!r}")
     prefix = fields.required("prefix")
     if not prefix.endswith("/"):
         # Otherwise /a would reach into /ab.
         raise ConfigError(f"tenant.recycle: prefix must end with a slash, it is {prefix!r}")
-    config = RecycleConfig(etcd=Path(fields.required("etcd")), prefix=prefix, freeze=tuple(pids))
+    config = RecycleConfig(etcd=Path(fields.required("etcd")), prefix=prefix, freeze=_parse_freeze(fields))
     fields.nothing_else()
     return config
 
@@ -143,7 +163,7 @@ class _Fields:
 
     def __init__(self, values: Mapping[str, Any], source: str) -> None:
         self._values = values
-        self._source = source
+        self.source = source
         self._asked: list[str] = []
 
     def take(self, name: str, types: type | tuple[type, ...], default: T) -> Any:
@@ -154,14 +174,14 @@ class _Fields:
         if not isinstance(value, types) or isinstance(value, bool):
             wanted = types if isinstance(types, tuple) else (types,)
             names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in wanted)
-            raise ConfigError(f"{self._source}: {name} must be {names}, it is {value!r}")
+            raise ConfigError(f"{self.source}: {name} must be {names}, it is {value!r}")
         return value
 
     def required(self, name: str) -> str:
         """A text that must be there and not be empty."""
         value = self.take(name, str, "")
         if not value:
-            raise ConfigError(f"{self._source}: {name} is missing")
+            raise ConfigError(f"{self.source}: {name} is missing")
         return str(value)
 
     def mapping(self, name: str, *, optional: bool = False) -> _Fields:
@@ -169,14 +189,14 @@ class _Fields:
         self._asked.append(name)
         value = self._values.get(name, {} if optional else None)
         if not isinstance(value, dict):
-            raise ConfigError(f"{self._source}: {name} must be an object, it is {value!r}")
-        return _Fields(value, f"{self._source}.{name}")
+            raise ConfigError(f"{self.source}: {name} must be an object, it is {value!r}")
+        return _Fields(value, f"{self.source}.{name}")
 
     def nothing_else(self) -> None:
         """Complain about fields that nobody asked for."""
         unknown = sorted(set(self._values) - set(self._asked))
         if unknown:
-            raise ConfigError(f"{self._source}: unknown {', '.join(unknown)}; known are {', '.join(self._asked)}")
+            raise ConfigError(f"{self.source}: unknown {', '.join(unknown)}; known are {', '.join(self._asked)}")
 
 
 def _parse(text: bytes, source: str) -> dict[str, Any]:

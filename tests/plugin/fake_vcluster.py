@@ -39,6 +39,13 @@ class FakeLease:
     falling: list[FakeDeath] = field(default_factory=list)
     """Deaths that the run service tells with its answer to the release."""
     released: bool = False
+    baseline: str = ""
+
+    def laid(self) -> None:
+        self.world.write("laid", cluster=self.grant.cluster, baseline=self.baseline)
+
+    def not_laid(self, why: str) -> None:
+        self.world.write("not laid", cluster=self.grant.cluster, baseline=self.baseline, why=why)
 
     def deaths(self) -> list[FakeDeath]:
         return list(self.fallen)
@@ -96,7 +103,12 @@ class World:
             raise ProvisionError("no cluster to be had")
         name = f"vc-{os.getpid()}-{sum(1 for _ in self.read())}"
         self.write("open", cluster=name, version=version, nodes=[node.name for node in nodes], **wish)
-        return FakeLease(self, SimpleNamespace(cluster=name, version=version, waited_seconds=0.02))
+        laid = not wish["baseline"] or wish["baseline"] in {
+            line.get("baseline") for line in self.read() if line["event"] == "laid"
+        }
+        lease = FakeLease(self, SimpleNamespace(cluster=name, version=version, waited_seconds=0.02, laid=laid))
+        lease.baseline = wish["baseline"]
+        return lease
 
     def handle(self, lease: FakeLease) -> FakeCluster:
         return FakeCluster(self, lease)

@@ -31,6 +31,7 @@ class NoSuchTenant(Exception):
 @dataclass(slots=True)
 class _Carried:
     sync: TenantSync
+    server: Server
     ready: asyncio.Future[None]
     task: asyncio.Task[None] | None = None
     failures: int = 0
@@ -65,7 +66,8 @@ class Tenants:
                     f"tenant {name!r} (host namespace {other.sync.tenant.host_namespace!r}) is already carried; "
                     "DELETE it first, or choose another name and namespace"
                 )
-        carried = _Carried(TenantSync(tenant, server, self._around), asyncio.get_running_loop().create_future())
+        sync = TenantSync(tenant, server, self._around)
+        carried = _Carried(sync, server, asyncio.get_running_loop().create_future())
         self._carried[tenant.name] = carried
         carried.task = asyncio.create_task(self._carry(carried, server), name=f"tenant {tenant.name}")
         try:
@@ -74,6 +76,15 @@ class Tenants:
             if self._carried.get(tenant.name) is carried:
                 await self.remove(tenant.name)
             raise
+
+    async def restart(self, name: str) -> None:
+        """Read a tenant anew, as if it were just added: what was remembered of it can't be trusted any more."""
+        carried = self._carried.get(name)
+        if carried is None:
+            raise NoSuchTenant(f"no tenant {name!r}; there are: {', '.join(self._carried) or 'none'}")
+        tenant, server = carried.sync.tenant, carried.server
+        await self.remove(name)
+        await self.add(tenant, server)
 
     async def remove(self, name: str) -> None:
         """Stop carrying a tenant: when this returns, its tasks have ended and its connections are closed."""

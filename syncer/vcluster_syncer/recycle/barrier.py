@@ -22,6 +22,7 @@ from vcluster_syncer.recycle.canaries import Answer, Canary
 from vcluster_syncer.recycle.stored import PLURALS
 
 _POLL_SECONDS = 0.004
+_MOST_WARMED = 20
 # The API server keeps no cache of events, so there is nothing to wait for.
 _UNCACHED = frozenset({"events", "ranges"})
 SHAPING = frozenset(
@@ -30,13 +31,13 @@ SHAPING = frozenset(
 """Collections that decide which kinds the API server serves."""
 
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_CORE, _GROUPS = "core discovery", "discovery"
+_CORE, _GROUPS, _OPENAPI = "core discovery", "discovery", "OpenAPI"
 _SERVED: Mapping[str, Request] = {
     _CORE: Request(method="GET", path="/api", accept=_AGGREGATED),
     _GROUPS: Request(method="GET", path="/apis", accept=_AGGREGATED),
     "legacy discovery": Request(method="GET", path="/apis"),
     # An index with a digest of each document. The documents of version 2 are never asked for: they cost 100 MB.
-    "OpenAPI": Request(method="GET", path="/openapi/v3"),
+    _OPENAPI: Request(method="GET", path="/openapi/v3"),
 }
 
 
@@ -58,6 +59,51 @@ async def served(client: Client) -> Served:
     answers = await asyncio.gather(*map(client.send_raw, _SERVED.values()))
     documents = dict(zip(_SERVED, answers, strict=True))
     return Served(documents=documents, paths=_paths(documents))
+
+
+async def served_completely(client: Client, definitions: Iterable[bytes], *, timeout: float) -> Served:
+    """Ask what the API server serves once that includes all `definitions` (CustomResourceDefinitions, as stored).
+
+    Discovery and OpenAPI lag up to a second behind them; NotReached if they do for longer than `timeout` seconds.
+    """
+    wanted = frozenset(version for stored in definitions for version in group_versions(stored))
+    deadline = time.monotonic() + timeout
+    while True:
+        found = await served(client)
+        index = orjson.loads(found.documents[_OPENAPI]).get("paths", {})
+        listed = {path.removesuffix("/" + path.rpartition("/")[2]) for path in found.paths.values()}
+        missing = sorted(each for each in wanted if each not in index or f"/{each}" not in listed)
+        if not missing:
+            await _warm(
+                client, [path for path in found.paths.values() if path.removeprefix("/").rpartition("/")[0] in wanted]
+            )
+            return found
+        if time.monotonic() > deadline:
+            raise NotReached(f"waited {timeout:g} s for these to be served: {', '.join(missing)}")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _warm(client: Client, paths: Iterable[str]) -> None:
+    """Have the API server make its caches of custom resources now: the first request for one waits a second for it.
+
+    Where there are many, this would cost memory for kinds that no test may ever touch.
+    """
+    chosen = sorted(set(paths))
+    if len(chosen) <= _MOST_WARMED:
+        requests = [Request(method="GET", path=f"{path}?limit=1") for path in chosen]
+        # One that can't be listed, for want of its conversion webhook say, is the test's business.
+        await asyncio.gather(*map(client.send_raw, requests), return_exceptions=True)
+
+
+def group_versions(definition: bytes) -> Iterable[str]:
+    """Yield what a stored CustomResourceDefinition serves, as paths: `apis/example.com/v1`."""
+    stored = orjson.loads(definition)
+    spec, conditions = stored["spec"], stored.get("status", {}).get("conditions") or ()
+    if not any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions):
+        return
+    for version in spec["versions"]:
+        if version.get("served"):
+            yield f"apis/{spec['group']}/{version['name']}"
 
 
 def path_of(collection: str, paths: Mapping[str, str]) -> str | None:

@@ -7,6 +7,7 @@ The one rule: only what was verified is pristine. Whatever goes wrong on the way
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +23,8 @@ from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
 from vcluster_syncer.recycle.stored import Baseline, Outcome, object_of, shown
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
+
+_DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
 
 
 class Drained(Protocol):
@@ -51,6 +54,7 @@ class Limits:
     settling: float = 20.0
     barrier: float = 5.0
     drained: float = 10.0
+    restless: float = 0.5
 
 
 class Recycler:
@@ -74,6 +78,7 @@ class Recycler:
         self._on_step = on_step
         self._baseline: Baseline | None = None
         self._served: Served | None = None
+        self._checkpoints: dict[str, tuple[Baseline, Served]] = {}
         self._seconds: dict[str, float] = {}
 
     @classmethod
@@ -107,13 +112,61 @@ class Recycler:
                 keys = shown(changed.stamps) or "keys that come and go"
                 raise NotPristine(f"it never came to rest within {self._limits.settling:g} s; still changing: {keys}")
             taken = await self._etcd.baseline()
-        self._served = await barrier.served(self._client)
+        self._served = await self._ask_served(taken)
         self._baseline = taken
         return Outcome(pristine=True, revision=taken.revision, keys=len(taken.values))
+
+    async def checkpoint(self) -> str:
+        """Remember the present state, whatever is under way in it; returns the name to `restore` it by."""
+        name = secrets.token_hex(4)
+        taken = await self._etcd.baseline()
+        self._checkpoints[name] = (taken, await self._ask_served(taken))
+        return name
+
+    async def restore(self, name: str) -> Outcome:
+        """Bring the cluster back to a checkpoint while its clients stay connected; KeyError for an unknown one.
+
+        What they write meanwhile may be undone for `Limits.restless` seconds; then they have the last word.
+        """
+        taken, served = self._checkpoints[name]
+        back = WayBack(self._etcd, Barrier(self._client, served, timeout=self._limits.barrier), taken, revive=True)
+        restless = ""
+        with frozen(self._freeze):
+            await back.sweep()
+            await back.confirm()
+        await back.confirm_discovery()
+        deadline = time.monotonic() + self._limits.restless
+        await asyncio.sleep(self._limits.quiet)
+        while not restless and await back.sweep():
+            await back.confirm()
+            await back.confirm_discovery()
+            if time.monotonic() > deadline:
+                restless = shown(back.last)
+            await asyncio.sleep(self._limits.quiet)
+        return Outcome(
+            pristine=not restless,
+            restless=restless,
+            revived=tuple(sorted(key.decode(errors="replace") for key in back.revived)),
+            written=back.written,
+            rounds=back.rounds,
+        )
+
+    def drop_checkpoints(self) -> None:
+        """Forget all checkpoints: they end with the lease that took them."""
+        self._checkpoints.clear()
+
+    def freeze_others(self, pids: Sequence[int]) -> None:
+        """Freeze these processes from now on, because those before them were replaced."""
+        self._freeze = tuple(pids)
+
+    async def _ask_served(self, taken: Baseline) -> Served:
+        definitions = [value for key, value in taken.values.items() if key.startswith(_DEFINITIONS)]
+        return await barrier.served_completely(self._client, definitions, timeout=self._limits.barrier)
 
     async def recycle(self) -> Outcome:
         """Bring the cluster back to its baseline, and verify that it is there. Its clients must be cut off before."""
         self._seconds = {}
+        self.drop_checkpoints()
         if self._baseline is None or self._served is None:
             return Outcome(pristine=False, reason="no baseline was taken")
         wait = Barrier(self._client, self._served, timeout=self._limits.barrier)

@@ -7,7 +7,7 @@ cluster even where the tenant is in trouble.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,10 @@ from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.recycle.recycler import Recycler, Target
 from vcluster_syncer.recycle.stored import Outcome
+
+
+class NoSuchCheckpoint(Exception):
+    """There is no checkpoint of that name, any more."""
 
 
 @dataclass(slots=True)
@@ -71,6 +75,28 @@ class Recyclers:
         kept = self._of(name)
         async with kept.turn:
             return await kept.recycler.recycle()
+
+    async def checkpoint(self, name: str) -> str:
+        """Remember the tenant's present state; see `Recycler.checkpoint`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.checkpoint()
+
+    async def restore(self, name: str, checkpoint: str) -> Outcome:
+        """Bring the tenant back to a checkpoint; see `Recycler.restore`. NoSuchCheckpoint if there is none."""
+        kept = self._of(name)
+        async with kept.turn:
+            try:
+                return await kept.recycler.restore(checkpoint)
+            except KeyError as error:
+                raise NoSuchCheckpoint(f"tenant {name!r} has no checkpoint {checkpoint!r}") from error
+
+    async def restart(self, name: str, *, freeze: Sequence[int]) -> None:
+        """Have the syncer learn the tenant anew, because objects came back that it saw end; `freeze` as in `Target`."""
+        kept = self._of(name)
+        async with kept.turn:
+            kept.recycler.freeze_others(freeze)
+            await self._tenants.restart(name)
 
     def _of(self, name: str) -> _Kept:
         kept = self._kept.get(name)

@@ -100,7 +100,8 @@ def first_part(plan: Plan) -> Plan:
     """Return what of `plan` may be done now; the followers wait until nothing else is left to do."""
     put = {key: created for key, created in plan.put.items() if not key.startswith(FOLLOWERS)}
     delete = tuple(key for key in plan.delete if not key.startswith(FOLLOWERS))
-    return Plan(put=put, delete=delete) if put or delete else plan
+    reborn = tuple(key for key in plan.reborn if key in put)
+    return Plan(put=put, delete=delete, reborn=reborn) if put or delete else plan
 
 
 def collection_of(key: bytes) -> str:
@@ -141,6 +142,10 @@ class Outcome:
     """When pristine: the revision it was verified at; whatever is younger came afterwards."""
     keys: int = 0
     """How many keys the baseline has."""
+    revived: tuple[str, ...] = ()
+    """Objects that were deleted and are back with the uid they had: who saw them end must start anew."""
+    restless: str = ""
+    """What somebody kept writing while a checkpoint was restored."""
     written: int = 0
     """How many keys were written or deleted."""
     rounds: int = 0

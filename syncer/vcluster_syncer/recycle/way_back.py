@@ -1,4 +1,4 @@
-"""One run back to the baseline: what differs is written back, and each write is waited for.
+"""One run back to a recorded state: what differs is written back, and each write is waited for.
 
 The one rule: every look at the data store decides anew. Nothing is remembered of an earlier look but what was written
 and not yet confirmed, so whoever interferes is found by the next one.
@@ -26,15 +26,18 @@ class NotPristine(Exception):
 class WayBack:
     """One run of the recycler: what was written so far, and what still has to be confirmed."""
 
-    def __init__(self, etcd: Etcd, wait: Barrier, baseline: Baseline) -> None:
+    def __init__(self, etcd: Etcd, wait: Barrier, baseline: Baseline, *, revive: bool = False) -> None:
         self._etcd = etcd
         self._wait = wait
         self._baseline = baseline
+        self._revive = revive
         self._token = secrets.token_hex(4)
         self._unconfirmed: set[str] = set()
         self._deleted_namespaces: set[bytes] = set()
         self._reshaped = False
         self.deleted: set[bytes] = set()
+        self.revived: set[bytes] = set()
+        self.last: tuple[bytes, ...] = ()
         self.written = 0
         self.rounds = 0
 
@@ -44,9 +47,10 @@ class WayBack:
         while plan := await self._plan():
             differed = True
             self._count_round(plan)
+            self.last = plan.keys
             if plan.irreversible:
                 raise NotPristine(f"what was changed can't be undone in place: {shown(plan.irreversible)}")
-            if plan.reborn:
+            if plan.reborn and not self._revive:
                 # Who keeps track of objects by uid (the garbage collector, ourselves) has seen them end.
                 raise NotPristine(f"objects of the baseline were deleted: {shown(plan.reborn)}")
             await self._write(first_part(plan))
@@ -100,6 +104,7 @@ class WayBack:
             baseline.stamps[key] = Stamp(created or written_at[key], written_at[key])
         self.written += len(plan.keys)
         self.deleted.update(plan.delete)
+        self.revived.update(plan.reborn)
         touched = collections_of(key for key in plan.keys if not canaries.is_canary(key))
         self._unconfirmed |= touched
         self._reshaped = self._reshaped or bool(touched & SHAPING)
@@ -110,5 +115,5 @@ class WayBack:
 
     def _count_round(self, plan: Plan) -> None:
         self.rounds += 1
-        if self.rounds > _MOST_ROUNDS:
+        if self.rounds > _MOST_ROUNDS and not self._revive:
             raise NotPristine(f"it keeps changing after {self.rounds} rounds: {shown(plan.keys)}")

@@ -34,6 +34,11 @@ class FakeCluster:
         self.died, self.deaths = asyncio.Event(), []
         self.on_host = asyncio.Event()
         self.recycles = lambda: "this one can't"
+        self.laid = False
+
+    async def settle(self, *, about):
+        self.laid = True
+        return 8
 
     async def recycle(self):
         return self.recycles()
@@ -81,7 +86,7 @@ class FakeBackplane:
         return process
 
     @contextlib.asynccontextmanager
-    async def virtual_cluster(self, *, version, nodes):
+    async def virtual_cluster(self, *, version, nodes, baseline=""):
         self.count += 1
         name = f"vc-{self.directory.parent.name[-3:]}-{self.directory.name}-{self.count}"
         self.note(f"prepare {version}")
