@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_vcluster.errors import SettingsError
-from pytest_vcluster.settings import DEFAULT_NODES, HOSTS, ISOLATIONS, KEEPS, NodeShape, Settings
+from pytest_vcluster.settings import DEFAULT_NODES, HOSTS, ISOLATION_MODES, KEEPS, NodeShape, Settings
 
 SETTINGS = pytest.StashKey[Settings]()
 """Where a run's settings are, in `config.stash`."""
@@ -276,9 +276,9 @@ OPTIONS = (
     Option(name="context", metavar="NAME", help="context of the host cluster within its kubeconfig", parse=_text),
     Option(
         name="isolation",
-        metavar="|".join(ISOLATIONS),
+        metavar="|".join(ISOLATION_MODES),
         help="whether a test's cluster may be one put back to pristine, or is always a new one",
-        parse=_one_of(*ISOLATIONS),
+        parse=_one_of(*ISOLATION_MODES),
     ),
     Option(name="keep", metavar="|".join(KEEPS), help="which tests' clusters to keep for you", parse=_one_of(*KEEPS)),
     Option(

@@ -17,6 +17,9 @@ DEFAULT_CAPACITY: Mapping[str, str] = {"cpu": "32", "memory": "256Gi", "pods": "
 
 HOSTS = ("embedded", "kind", "existing")
 ISOLATIONS = ("recycle", "fresh")
+"""What a test may ask for."""
+ISOLATION_MODES = (*ISOLATIONS, "verify")
+"""What a run may be: `verify` recycles, and compares every recycled cluster with what it was when it was fresh."""
 KEEPS = ("never", "on-failure", "always")
 
 
@@ -68,7 +71,7 @@ class Settings:
     versions: tuple[str, ...] = ("v1.36.4",)
     """Full Kubernetes versions in the order asked for; tests run once on each."""
     isolation: str = "recycle"
-    """How a test gets its pristine cluster, one of `ISOLATIONS`."""
+    """How a test gets its pristine cluster, one of `ISOLATION_MODES`."""
     keep: str = "never"
     """Which tests' clusters outlive them, one of `KEEPS`."""
     evidence: Path | None = None

@@ -23,6 +23,9 @@ from pytest_vcluster.workers import is_distributed
 if TYPE_CHECKING:
     from pytest_vcluster.service.client import Kept
 
+_MOST_DIFFERENCES = 20
+_MOST_REASONS = 3
+
 
 class Recorder:
     """A plugin of its own: it follows the reports of all tests, wherever they ran, and closes the run."""
@@ -51,7 +54,7 @@ class Recorder:
         self._to_keep = self._to_keep or any(cluster["kept"] for cluster in clusters)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """End the run service once the last worker is gone; with kept clusters, only ask it how it went."""
         if self._to_keep and exitstatus != pytest.ExitCode.INTERRUPTED:  # who presses Ctrl-C wants nothing to be left
             self._kept = self._ask("kept") or ()
@@ -59,6 +62,9 @@ class Recorder:
             self._totals = self._ask("summary")
         else:
             self._shut_down()
+        if self._totals and self._totals.get("differences") and exitstatus == pytest.ExitCode.OK:
+            # Nobody's test failed, and yet no result of this run can be trusted.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Tell what clusters the run used."""
@@ -136,10 +142,19 @@ def summary_lines(totals: Mapping[str, Any] | None, trouble: Sequence[str] = ())
         waits = sorted(totals.get("acquire_seconds", ()))
         if waits:
             lines.append(f"time to a pristine cluster: p50 {spell(median(waits))}, max {spell(waits[-1])}")
+        lines += [f"retired {count}: {reason}" for reason, count in _most_common(totals.get("retirements", {}))]
+        different = totals.get("differences", ())
+        if different:
+            lines.append("NOT PRISTINE: recycled clusters differed from fresh ones; please report this:")
+            lines += [f"    {line}" for line in different[:_MOST_DIFFERENCES]]
         if totals.get("deaths"):
             lines.append(f"deaths of components: {totals['deaths']}")
         lines += [f"note: {note}" for note in totals.get("notes", ())]
     return lines + list(trouble)
+
+
+def _most_common(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(reasons.items(), key=lambda pair: -pair[1])[:_MOST_REASONS]
 
 
 def kept_lines(kept: Sequence[Kept], *, run_id: str) -> list[str]:

@@ -16,6 +16,8 @@ from typing import Any
 
 from pytest_vcluster.errors import ApiError
 
+_JSON = "application/json"
+
 
 class UnixConnection(http.client.HTTPConnection):
     """An HTTP connection over a Unix socket."""
@@ -57,11 +59,17 @@ class Client:
         return status, body.decode(errors="replace")
 
     def call(
-        self, method: str, path: str, body: object = None, *, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> dict[str, Any]:
         """Send `body` as JSON and return the answer; ApiError for a status of 400 or more, OSError for no answer."""
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        status, answer = self._send(method, path, data, {"Content-Type": content_type, "Accept": "application/json"})
+        status, answer = self._send(method, path, data, {"Content-Type": content_type, "Accept": accept})
         if status >= 400:
             raise _error(status, answer, method=method, path=path)
         parsed: dict[str, Any] = json.loads(answer) if answer else {}

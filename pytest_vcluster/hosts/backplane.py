@@ -118,6 +118,7 @@ class EmbeddedBackplane:
                     ),
                     keep_baseline=functools.partial(store.keep, baseline, service_range=service_range),
                     laid=laid is not None,
+                    compare=self._settings.isolation == "verify",
                 )
                 self._watch(control_plane.components, cluster.deaths, cluster.died, of=control_plane.components)
                 admission = asyncio.create_task(self._admit(cluster))

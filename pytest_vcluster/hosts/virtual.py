@@ -13,6 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
+from pytest_vcluster.comparison import ApiState, differences, read
+from pytest_vcluster.comparison.reading import all_schemas
 from pytest_vcluster.controlplane import kubeconfig
 from pytest_vcluster.controlplane.component import Death, RunningComponent
 from pytest_vcluster.controlplane.datastore import Datastore
@@ -55,6 +57,7 @@ class VirtualCluster:
         watch: Callable[[RunningComponent], None],
         keep_baseline: KeepBaseline | None = None,
         laid: bool = False,
+        compare: bool = False,
     ) -> None:
         self.plane = plane
         self.nodes = tuple(nodes)
@@ -62,6 +65,10 @@ class VirtualCluster:
         self.died = asyncio.Event()
         self.on_host = asyncio.Event()
         self.laid = laid
+        self.differences: tuple[str, ...] = ()
+        """How the cluster differed from what it was when it was fresh, at the last recycling; see `compare`."""
+        self._compare = compare
+        self._fresh: ApiState | None = None
         self._host = host
         self._directory = directory
         self._watch = watch
@@ -91,6 +98,8 @@ class VirtualCluster:
         except (OSError, HTTPException, ApiError) as error:
             raise ProvisionError(f"No baseline could be taken: {_reason(error)}") from error
         self._verified = int(outcome["revision"]), int(outcome["keys"])
+        if self._compare:
+            self._fresh = await asyncio.to_thread(self._read)
 
     async def settle(self, *, about: str) -> int:
         """Take the state that a test laid as the baseline, for this cluster and, where it can be cloned, for others."""
@@ -140,7 +149,19 @@ class VirtualCluster:
         if not outcome["pristine"]:
             return str(outcome["reason"])
         self._verified = int(outcome["revision"]), int(outcome["keys"])
+        if self._fresh is not None:
+            found = await asyncio.to_thread(self._read)
+            self.differences = tuple(differences(self._fresh, found))
+            if self.differences:
+                return f"it differs from what it was when it was fresh: {self.differences[0]}"
         return self._worn()
+
+    def _read(self) -> ApiState:
+        client = self.plane.api()
+        try:
+            return read(client, with_schema=all_schemas if self._fresh is None else self._fresh.has_other_schema)
+        finally:
+            client.close()
 
     def _worn(self) -> str:
         """Why the cluster should not be used any more though it is pristine."""

@@ -76,6 +76,10 @@ class VirtualCluster(Protocol):
     async def restore(self, checkpoint: str) -> str:
         """Go back to a remembered state; returns what somebody kept writing meanwhile. ProvisionError if that fails."""
 
+    @property
+    def differences(self) -> Sequence[str]:
+        """How it differed, after the last recycling, from what it was when fresh; empty unless the run compares."""
+
     async def recycle(self) -> str:
         """Put the cluster back to the state it was first handed out in; returns why it isn't, or nothing.
 

@@ -272,7 +272,9 @@ class Clusters:
     async def _recycled(self, occupant: Occupant) -> None:
         cluster = occupant.cluster
         assert cluster is not None
+        holder = self._pool.seat(occupant.seat).former
         reason = await self._way_back(occupant, cluster)
+        self._statistics.differences += [f"after {holder}: {line}" for line in cluster.differences]
         if reason or occupant.leaving or cluster.died.is_set():
             if reason and reason is not _FRESH:
                 _log.info("%s is retired: %s", cluster.name, reason)

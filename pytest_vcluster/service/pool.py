@@ -89,7 +89,8 @@ class Pool:
         """Change the state of a seat; ValueError if that is not a legal change."""
         seat = self._seats[number].to(state)
         if state is not SeatState.LEASED:
-            seat = replace(seat, worker=0, holder=seat.holder if state is SeatState.KEPT else "")
+            holder = seat.holder if state is SeatState.KEPT else ""
+            seat = replace(seat, worker=0, holder=holder, former=seat.holder or seat.former)
         self._seats[number] = seat
         self._settled = self._settled or state is SeatState.READY
         return seat

@@ -76,6 +76,8 @@ class Seat:
     """Process id of the lessee."""
     holder: str = ""
     """The lessee as people call it."""
+    former: str = ""
+    """The lessee before."""
 
     def to(self, state: SeatState) -> Seat:
         """The seat in another state; ValueError if that can't follow this one."""

@@ -26,6 +26,8 @@ class Statistics:
     versions: list[str] = field(default_factory=list)
     retirements: dict[str, int] = field(default_factory=dict)
     """Why clusters could not be recycled, and how often."""
+    differences: list[str] = field(default_factory=list)
+    """What recycling did not put back, found by comparison; a defect."""
     notes: list[str] = field(default_factory=list)
 
     def prepared(self, seconds: float) -> None:
@@ -56,6 +58,7 @@ class Statistics:
             "fresh": self.fresh,
             "recycled": self.recycled,
             "retired": self.retired,
+            "differences": list(self.differences),
             "retirements": dict(self.retirements),
             "deaths": self.deaths,
             "acquire_seconds": list(self.acquire_seconds),

@@ -34,7 +34,7 @@ class FakeCluster:
         self.died, self.deaths = asyncio.Event(), []
         self.on_host = asyncio.Event()
         self.recycles = lambda: "this one can't"
-        self.laid = False
+        self.laid, self.differences = False, ()
 
     async def settle(self, *, about):
         self.laid = True
