@@ -6,9 +6,10 @@ PYTHON ?= python3
 UV := .make/uv/bin/uv
 RUN := $(UV) run --frozen --no-sync
 VERSIONS ?= 1.36
+N ?= 100
 export PYTHONWARNINGS ?=
 
-.PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench clean
+.PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench soak clean
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -57,6 +58,9 @@ lint: setup ## ruff, mypy, layer contracts
 
 bench: binaries ## side by side: envtest, a bare API server, pytest-vcluster
 	@$(RUN) python -m bench
+
+soak: binaries ## N (100) random leases, each cluster compared with a fresh one when it is handed out
+	@$(RUN) python -m soak $(N) --versions "$$(echo $(VERSIONS) | tr ' ' ',')"
 
 clean: ## remove what make and the tools made here (not the binary cache)
 	rm -rf .make .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
