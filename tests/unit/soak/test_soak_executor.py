@@ -71,8 +71,20 @@ def test_hammers_go_on_until_they_are_cut_off():
     access = FakeAccess()
     executor = performed(access, (), hammers=((step("POST", f"/x/{NUMBER}"),),), cut_after=0.05)
     assert executor.answers["m", "done"] > 3
-    assert executor.answers["m", "cut off"] == 1
+    assert executor.answers["m", "unreachable"] == 0
     assert access.asked[3][1] == "/x/3"
+
+
+def test_being_cut_off_is_no_surprise_once_it_is_due():
+    access = FakeAccess()
+    executor = Executor(access)
+    access.answer = lambda method, path: access.cut.wait(5) and {}
+    executor.perform(Scenario(seed=1, lanes=((step(), step()),), cut_after=0.05))
+    access.cut.set()
+    for thread in executor._threads:
+        thread.join()
+    executor.end()
+    assert executor.answers == {("m", "done"): 1, ("m", "cut off"): 1}
 
 
 def test_a_lane_does_not_outlive_the_cut():
