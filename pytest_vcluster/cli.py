@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     down = command("down", _down, "end a cluster that `up` started, or a run with kept clusters")
     down.add_argument("name", nargs="?", help="cluster or run (default: the only one)")
     command("sweep", _sweep, "remove what dead runs left behind; never anything of a live one")
+    baselines = command("baselines", _baselines, "list the baselines that are kept for later runs, or drop them")
+    baselines.add_argument("--drop", action="store_true", help="drop them; the next run lays what it needs anew")
+    baselines.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
     report = command("report", _report, "print what a report page (--vcluster-report) says")
     report.add_argument("file", type=Path)
     return parser
@@ -176,6 +179,27 @@ def _sweep(_: argparse.Namespace) -> int:
 
     for directory in client.sweep():
         print(f"removed {directory}")
+    return 0
+
+
+def _baselines(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.hosts.baselines import cached  # noqa: PLC0415 - each command loads its own
+    from pytest_vcluster.toolchain import Sources  # noqa: PLC0415
+
+    there = list(cached(Sources.from_environ(os.environ, offline=True).cache))
+    unknown = set(arguments.names) - {kept.path.stem for kept in there}
+    if unknown:
+        message = (
+            f"no baseline is named {', '.join(sorted(unknown))}; `pytest-vcluster baselines` lists those there are"
+        )
+        raise SettingsError(message)
+    for kept in there:
+        if arguments.names and kept.path.stem not in arguments.names:
+            continue
+        if arguments.drop:
+            kept.path.unlink(missing_ok=True)
+        done = "dropped " if arguments.drop else ""
+        print(f"{done}{kept.path.stem}  {kept.version}  {kept.size >> 10} kB  {kept.about}")
     return 0
 
 

@@ -27,6 +27,9 @@ JSON_PATCH = "application/json-patch+json"
 
 _CONNECT_SECONDS = 5.0
 _RESETS = 2
+# Said of custom resources that nobody asked for before: the server asks for a second, and takes milliseconds.
+_INITIALIZING = b"storage is (re)initializing"
+_INITIALIZING_SECONDS = 0.02
 _CONNECTIONS = 4
 
 
@@ -158,6 +161,8 @@ def _asked_to_wait(response: urllib3.BaseHTTPResponse) -> float | None:
     """Seconds after which the server wants the request again; None if it does not."""
     if response.status != 429:
         return None
+    if _INITIALIZING in response.data:
+        return _INITIALIZING_SECONDS
     with contextlib.suppress(ValueError):
         return max(0.0, float(response.headers.get("Retry-After", "")))
     return None

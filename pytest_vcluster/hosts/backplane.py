@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
-from pytest_vcluster.controlplane import etcd, kube_controller_manager, plane, template_store
+from pytest_vcluster.controlplane import custom_resources, etcd, kube_controller_manager, plane, template_store
 from pytest_vcluster.controlplane.component import Death, RunningComponent, Starter, describe_exit
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
-from pytest_vcluster.controlplane.plane import PlaneSettings
+from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ProvisionError, Timeout, VClusterError
 from pytest_vcluster.hosts import binaries, embedded
@@ -121,6 +121,8 @@ class EmbeddedBackplane:
                     compare=self._settings.isolation == "verify",
                 )
                 self._watch(control_plane.components, cluster.deaths, cluster.died, of=control_plane.components)
+                if laid is not None:
+                    await asyncio.to_thread(_serve_all, control_plane, laid)
                 admission = asyncio.create_task(self._admit(cluster))
                 try:
                     if self._host.done():
@@ -259,6 +261,14 @@ class EmbeddedBackplane:
         await asyncio.gather(*self._templates.values(), return_exceptions=True)
         if not self._host.done():
             self._host.cancel()
+
+
+def _serve_all(control_plane: ControlPlane, baseline: Template) -> None:
+    client = control_plane.api()
+    try:
+        custom_resources.wait_until_served(client, baseline.entries, timeout=control_plane.settings.timeout)
+    finally:
+        client.close()
 
 
 @contextlib.asynccontextmanager

@@ -76,7 +76,8 @@ class CachedBaseline:
     path: Path
     version: str
     about: str
-    bytes: int
+    size: int
+    """Bytes."""
 
 
 def folder(cache: Path) -> Path:
@@ -90,7 +91,7 @@ def cached(cache: Path) -> Iterator[CachedBaseline]:
         try:
             document = json.loads(path.read_bytes())
             yield CachedBaseline(
-                path=path, version=document["version"], about=document["about"], bytes=path.stat().st_size
+                path=path, version=document["version"], about=document["about"], size=path.stat().st_size
             )
         except (OSError, ValueError, KeyError, TypeError):
-            yield CachedBaseline(path=path, version="?", about="unreadable", bytes=0)
+            yield CachedBaseline(path=path, version="?", about="unreadable", size=0)
