@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pytest_vcluster.controlplane.http import Client
 
@@ -46,11 +47,16 @@ class Datastore:
     def read(self, prefix: str) -> dict[bytes, bytes]:
         """Read all keys under `prefix`, and return them without it, with their values."""
         start = prefix.encode()
-        answer = self._client.call("POST", "/v3/kv/range", {"key": _encode(start), "range_end": _encode(_after(start))})
+        answer = self.read_raw(prefix)
         return {
             base64.b64decode(pair["key"])[len(start) :]: base64.b64decode(pair.get("value", ""))
             for pair in answer.get("kvs", ())
         }
+
+    def read_raw(self, prefix: str) -> dict[str, Any]:
+        """Read all keys under `prefix` as etcd's gateway gives them, revisions and all."""
+        start = prefix.encode()
+        return self._client.call("POST", "/v3/kv/range", {"key": _encode(start), "range_end": _encode(_after(start))})
 
     def write(self, prefix: str, entries: Mapping[bytes, bytes]) -> int:
         """Put all `entries` under `prefix` in one transaction, and return the revision it made."""

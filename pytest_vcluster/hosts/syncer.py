@@ -112,9 +112,12 @@ def take_baseline(directory: Path, name: str, *, timeout: float) -> dict[str, An
     return _order(directory, f"/v1/tenants/{name}/baseline", timeout=timeout)
 
 
-def recycled(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
-    """Put a tenant back to its baseline, and tell whether it is there (`pristine`) and if not why (`reason`)."""
-    return _order(directory, f"/v1/tenants/{name}/recycle", timeout=timeout)
+def recycled(directory: Path, name: str, *, timeout: float, read_before: object = None) -> dict[str, Any]:
+    """Put a tenant back to its baseline, and tell whether it is there (`pristine`) and if not why (`reason`).
+
+    A tenant without a baseline goes back to what etcd said of it when it was `read_before` it was used.
+    """
+    return _order(directory, f"/v1/tenants/{name}/recycle", read_before, timeout=timeout)
 
 
 def checkpoint(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class VirtualCluster:
         self._directory = directory
         self._watch = watch
         self._keep_baseline = keep_baseline
+        self._read_before: dict[str, Any] | None = None
         self._recycled = 0
         self._verified: tuple[int, int] | None = None
 
@@ -139,11 +140,15 @@ class VirtualCluster:
 
         Whoever had it must be cut off before.
         """
+        before = None
         if self._verified is None:
-            return "it was handed out before its host ran, so that its baseline was never taken"
+            if self._read_before is None:
+                return "its baseline was never taken"
+            before, self._read_before = self._read_before, None
+            await self.on_host.wait()
         self._verified = None
         try:
-            outcome = await self._order(syncer.recycled)
+            outcome = await self._order(functools.partial(syncer.recycled, read_before=before))
         except (OSError, HTTPException, ApiError) as error:
             return f"the recycler failed: {_reason(error)}"
         if not outcome["pristine"]:
@@ -178,7 +183,12 @@ class VirtualCluster:
         plane = self.plane
         datastore = Datastore(plane.settings.etcd_socket)
         try:
-            revision = datastore.revision() if self._verified is None else self._untouched(datastore)
+            if self._verified is not None:
+                revision = self._untouched(datastore)
+            else:
+                # Handed out before the host runs, so the syncer can't take the baseline: this is what it will go by.
+                self._read_before = datastore.read_raw(plane.settings.etcd_prefix)
+                revision = int(self._read_before["header"]["revision"])
         finally:
             datastore.close()
         return {

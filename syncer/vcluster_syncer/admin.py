@@ -10,7 +10,8 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
     POST   /v1/tenants/{name}/baseline  200 once the present state is taken as the baseline; 404 unknown,
                                409 it never came to rest (`error` names the keys)
     POST   /v1/tenants/{name}/recycle   200, back at the baseline or not: `pristine`, `reason`, what was done and how
-                               long each step took; 404 unknown
+                               long each step took; 404 unknown. For a tenant that was used before it was carried,
+                               the body is what its etcd held before that, as it answers
     POST   /v1/tenants/{name}/checkpoint     200 `{"checkpoint": ...}`; 404 unknown
     POST   /v1/tenants/{name}/restore        200, back at `{"checkpoint": ...}`: what was done; 404 unknown
     POST   /v1/tenants/{name}/restart        200 once the tenant was read anew; `{"freeze": [pid, ...]}`; 404 unknown
@@ -38,6 +39,7 @@ from vcluster_syncer.recycle.recycler import Target
 from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint, Recyclers
 from vcluster_syncer.recycle.way_back import NotPristine
 
+_LARGEST = 64 << 20
 _STATUS: dict[type[Exception], int] = {
     ConfigError: 400,
     KubeconfigError: 400,
@@ -56,7 +58,7 @@ _STATUS: dict[type[Exception], int] = {
 @asynccontextmanager
 async def served(tenants: Tenants, recyclers: Recyclers, socket: Path) -> AsyncIterator[None]:
     """Serve the admin API at `socket`, which only this user may use; the file is gone afterwards."""
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[_errors], client_max_size=_LARGEST)
     doorway = _Doorway(tenants, recyclers)
     app.router.add_get("/healthz", doorway.healthz)
     app.router.add_get("/v1/tenants", doorway.show)
@@ -127,7 +129,10 @@ class _Doorway:
 
     async def recycle(self, request: web.Request) -> web.Response:
         """Bring a tenant back to its baseline."""
-        return _json(await self._recyclers.recycle(request.match_info["name"]))
+        name, body = request.match_info["name"], await request.read()
+        if body:
+            return _json(await self._recyclers.recycle_unseen(name, orjson.loads(body)))
+        return _json(await self._recyclers.recycle(name))
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         """Take a checkpoint."""

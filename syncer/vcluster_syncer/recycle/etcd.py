@@ -50,7 +50,10 @@ class Etcd:
 
     async def baseline(self) -> Baseline:
         """Read everything there is, at one revision."""
-        answer = await self._range()
+        return self.parse(await self._range())
+
+    def parse(self, answer: Mapping[str, Any]) -> Baseline:
+        """Read what etcd answered to somebody who asked for everything."""
         values, stamps = {}, {}
         for pair in answer.get("kvs", ()):
             key = self._key(pair)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError
@@ -24,6 +24,9 @@ from vcluster_syncer.recycle.freeze import NotFrozen, frozen
 from vcluster_syncer.recycle.stored import Baseline, Outcome, object_of, shown
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
 
+_MIRRORED = (b"minions/",)
+_CLOSED = (NotPristine, NotReached, NotFrozen, StoreError, KubeError)
+"""What closes the way back."""
 _DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
 
 
@@ -116,6 +119,36 @@ class Recycler:
         self._baseline = taken
         return Outcome(pristine=True, revision=taken.revision, keys=len(taken.values))
 
+    async def recycle_unseen(self, read_before: Mapping[str, Any]) -> Outcome:
+        """Bring the cluster back to what somebody read of its data store before we carried it, then `capture`.
+
+        `read_before` is what etcd answered. The nodes that were mirrored since are made anew.
+        """
+        self._seconds = {}
+        before = self._etcd.parse(read_before)
+        wait = Barrier(self._client, await barrier.served(self._client), timeout=self._limits.barrier)
+        back = WayBack(self._etcd, wait, before, leave=_MIRRORED)
+        try:
+            await self._go(back)
+            with self._step("nodes"):
+                await self._renew_nodes()
+            taken = await self.capture()
+        except _CLOSED as error:
+            return Outcome(pristine=False, reason=str(error), written=back.written, rounds=back.rounds)
+        return replace(taken, written=back.written, rounds=back.rounds, seconds=dict(self._seconds))
+
+    async def _renew_nodes(self) -> None:
+        """Have the syncer mirror the nodes again: whatever the test did to them is gone with them."""
+        nodes = [key for key in (await self._etcd.keys()).stamps if key.startswith(_MIRRORED)]
+        await self._etcd.commit(put={}, delete=nodes)
+        deadline = time.monotonic() + self._limits.drained
+        while time.monotonic() < deadline:
+            await asyncio.sleep(self._limits.quiet)
+            there = (await self._etcd.keys()).stamps
+            if sum(key.startswith(_MIRRORED) for key in there) == len(nodes):
+                return
+        raise NotPristine("its nodes were not mirrored again")
+
     async def checkpoint(self) -> str:
         """Remember the present state, whatever is under way in it; returns the name to `restore` it by."""
         name = secrets.token_hex(4)
@@ -174,7 +207,7 @@ class Recycler:
         reason = ""
         try:
             await self._go(back)
-        except (NotPristine, NotReached, NotFrozen, StoreError, KubeError) as error:
+        except _CLOSED as error:
             reason = str(error)
         return Outcome(
             pristine=not reason,
@@ -197,6 +230,8 @@ class Recycler:
             if left:
                 raise NotPristine(f"the host did not let go of {left}")
         with self._step("discovery"):
+            if back.reshaped and self._served is None:
+                raise NotPristine("it was asked to serve other kinds before it was known which it should serve")
             await back.confirm_discovery()
         with self._step("quiet"):
             while True:

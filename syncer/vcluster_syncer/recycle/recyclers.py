@@ -7,10 +7,11 @@ cluster even where the tenant is in trouble.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from vcluster_syncer.engine.tenants import NoSuchTenant, Tenants
 from vcluster_syncer.kube.client import Client
@@ -75,6 +76,12 @@ class Recyclers:
         kept = self._of(name)
         async with kept.turn:
             return await kept.recycler.recycle()
+
+    async def recycle_unseen(self, name: str, read_before: Mapping[str, Any]) -> Outcome:
+        """Bring the tenant back to what it was before it was carried; see `Recycler.recycle_unseen`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.recycle_unseen(read_before)
 
     async def checkpoint(self, name: str) -> str:
         """Remember the tenant's present state; see `Recycler.checkpoint`."""

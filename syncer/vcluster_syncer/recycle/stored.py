@@ -96,6 +96,15 @@ def assess(baseline: Baseline, changed: Listing, *, gone: Iterable[bytes] = ()) 
     return Plan(put=put, delete=tuple(delete), reborn=tuple(reborn))
 
 
+def without(listing: Listing, prefixes: tuple[bytes, ...]) -> Listing:
+    """Leave out of `listing` what starts with one of `prefixes`, none of which the baseline has."""
+    if not prefixes:
+        return listing
+    stamps = {key: stamp for key, stamp in listing.stamps.items() if not key.startswith(prefixes)}
+    total = listing.total - (len(listing.stamps) - len(stamps))
+    return Listing(revision=listing.revision, total=total, stamps=stamps)
+
+
 def first_part(plan: Plan) -> Plan:
     """Return what of `plan` may be done now; the followers wait until nothing else is left to do."""
     put = {key: created for key, created in plan.put.items() if not key.startswith(FOLLOWERS)}

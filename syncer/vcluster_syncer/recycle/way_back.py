@@ -12,7 +12,7 @@ import secrets
 from vcluster_syncer.recycle import canaries
 from vcluster_syncer.recycle.barrier import SHAPING, Barrier
 from vcluster_syncer.recycle.etcd import Etcd
-from vcluster_syncer.recycle.stored import Baseline, Plan, Stamp, assess, collections_of, first_part, shown
+from vcluster_syncer.recycle.stored import Baseline, Plan, Stamp, assess, collections_of, first_part, shown, without
 
 _NAMESPACES = b"namespaces/"
 _MOST_ROUNDS = 40
@@ -26,15 +26,18 @@ class NotPristine(Exception):
 class WayBack:
     """One run of the recycler: what was written so far, and what still has to be confirmed."""
 
-    def __init__(self, etcd: Etcd, wait: Barrier, baseline: Baseline, *, revive: bool = False) -> None:
+    def __init__(
+        self, etcd: Etcd, wait: Barrier, baseline: Baseline, *, revive: bool = False, leave: tuple[bytes, ...] = ()
+    ) -> None:
         self._etcd = etcd
         self._wait = wait
         self._baseline = baseline
         self._revive = revive
+        self._leave = leave
         self._token = secrets.token_hex(4)
         self._unconfirmed: set[str] = set()
         self._deleted_namespaces: set[bytes] = set()
-        self._reshaped = False
+        self.reshaped = False
         self.deleted: set[bytes] = set()
         self.revived: set[bytes] = set()
         self.last: tuple[bytes, ...] = ()
@@ -75,13 +78,13 @@ class WayBack:
 
     async def confirm_discovery(self) -> None:
         """Wait until the kinds that are served are the baseline's."""
-        if self._reshaped:
-            self._reshaped = False
+        if self.reshaped:
+            self.reshaped = False
             await self._wait.discovery()
 
     async def verify(self) -> None:
         """Compare key by key; only then is the present revision the new start."""
-        listing = await self._etcd.keys()
+        listing = without(await self._etcd.keys(), self._leave)
         if listing.stamps != self._baseline.stamps:
             expected = self._baseline.stamps
             keys = {key for key in {*expected, *listing.stamps} if expected.get(key) != listing.stamps.get(key)}
@@ -89,7 +92,7 @@ class WayBack:
         self._baseline.revision = listing.revision
 
     async def _plan(self) -> Plan:
-        changed = await self._etcd.changed_since(self._baseline.revision)
+        changed = without(await self._etcd.changed_since(self._baseline.revision), self._leave)
         gone: tuple[bytes, ...] = ()
         if self._baseline.missing(changed):
             present = (await self._etcd.keys()).stamps
@@ -107,7 +110,7 @@ class WayBack:
         self.revived.update(plan.reborn)
         touched = collections_of(key for key in plan.keys if not canaries.is_canary(key))
         self._unconfirmed |= touched
-        self._reshaped = self._reshaped or bool(touched & SHAPING)
+        self.reshaped = self.reshaped or bool(touched & SHAPING)
         self._deleted_namespaces |= {
             key.removeprefix(_NAMESPACES) for key in plan.delete if key.startswith(_NAMESPACES)
         }
