@@ -85,7 +85,7 @@ def opened_template(ground: Ground) -> Iterator[Once]:
             prepared = _prepare(ground, directory, etcd_home=home, prefix=f"/{name}")
             authority = (prepared.pki / "server-ca.crt").read_text()
             began = time.monotonic()
-            datastore.write(f"/{name}/", template.clone(service_range=_RANGE, certificate_authority=authority))
+            datastore.seed(f"/{name}/", template.clone(service_range=_RANGE, certificate_authority=authority))
             with _apiserver(prepared, directory) as process:
                 _await_ready(prepared, process, path=kube_apiserver.READY_PATH, log=directory / "apiserver.log")
                 seconds = time.monotonic() - began

@@ -58,14 +58,16 @@ class Datastore:
         start = prefix.encode()
         return self._client.call("POST", "/v3/kv/range", {"key": _encode(start), "range_end": _encode(_after(start))})
 
-    def write(self, prefix: str, entries: Mapping[bytes, bytes]) -> int:
-        """Put all `entries` under `prefix` in one transaction, and return the revision it made."""
+    def seed(self, prefix: str, entries: Mapping[bytes, bytes]) -> bool:
+        """Put all `entries` under `prefix` in one transaction if nothing is there; tell whether that was so."""
         start = prefix.encode()
+        # A range that has no keys compares as one that was never created.
+        nothing = {"key": _encode(start), "range_end": _encode(_after(start)), "target": "CREATE", "create_revision": 0}
         puts = [
             {"requestPut": {"key": _encode(start + key), "value": _encode(value)}} for key, value in entries.items()
         ]
-        answer = self._client.call("POST", "/v3/kv/txn", {"success": puts})
-        return int(answer["header"]["revision"])
+        answer = self._client.call("POST", "/v3/kv/txn", {"compare": [nothing], "success": puts})
+        return bool(answer.get("succeeded", False))
 
     def delete(self, prefix: str) -> int:
         """Delete all keys under `prefix`, and return how many there were."""

@@ -99,12 +99,12 @@ async def running(
 ) -> AsyncIterator[ControlPlane]:
     """Run a control plane on `state` (None: on nothing, as upstream does), and end it without a trace.
 
-    Raises ProvisionError when a component ends early (with the tail of its log) and Timeout when it is not ready in
-    time (with what /readyz said last).
+    etcd has to listen already, if no more. Raises ProvisionError when a component ends early (with the tail of its log)
+    and Timeout when it is not ready in time (with what /readyz said last).
     """
     started: list[RunningComponent] = []
     try:
-        plane = await asyncio.to_thread(_prepare, settings, state)
+        plane = await asyncio.to_thread(_prepare, settings)
         plane.components = started
         apiserver = kube_apiserver.component(
             settings.apiserver_binary,
@@ -119,6 +119,13 @@ async def running(
             ),
         )
         started.append(await starter.start(apiserver))
+        # The server looks at etcd only when it has initialized itself, which takes longer than the seed.
+        if state is not None and not await asyncio.to_thread(_seed, plane, state):
+            # This one was quicker, and has begun to make a state of its own: away with both, then one after the other.
+            started[0].kill()
+            await started[0].exited
+            await asyncio.to_thread(_seed_anew, plane, state)
+            started[0] = await starter.start(apiserver)
         await _answering(plane, started[0])
         controller_manager = kube_controller_manager.component(
             settings.controller_manager_binary,
@@ -140,7 +147,7 @@ async def running(
         await asyncio.to_thread(_discard, settings)
 
 
-def _prepare(settings: PlaneSettings, state: StateMaker | None) -> ControlPlane:
+def _prepare(settings: PlaneSettings) -> ControlPlane:
     # 100 ms of import that the first cluster of a run would wait for: `hosts` has it done while etcd starts.
     from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key  # noqa: PLC0415
 
@@ -173,10 +180,6 @@ def _prepare(settings: PlaneSettings, state: StateMaker | None) -> ControlPlane:
             name=settings.name, server=address.url, certificate_authority=servers.certificate, client=admin
         ),
     )
-    if state is not None:
-        datastore = Datastore(settings.etcd_socket)
-        datastore.write(settings.etcd_prefix, state(servers.certificate))
-        datastore.close()
     return ControlPlane(
         settings=settings,
         address=address,
@@ -185,6 +188,18 @@ def _prepare(settings: PlaneSettings, state: StateMaker | None) -> ControlPlane:
         admin=admin,
         kubeconfig=config,
     )
+
+
+def _seed(plane: ControlPlane, state: StateMaker) -> bool:
+    with contextlib.closing(Datastore(plane.settings.etcd_socket)) as datastore:
+        return datastore.seed(plane.settings.etcd_prefix, state(plane.server_authority))
+
+
+def _seed_anew(plane: ControlPlane, state: StateMaker) -> None:
+    with contextlib.closing(Datastore(plane.settings.etcd_socket)) as datastore:
+        datastore.delete(plane.settings.etcd_prefix)
+    if not _seed(plane, state):
+        raise ProvisionError(f"Somebody else writes to {plane.settings.etcd_prefix} of {plane.settings.etcd_socket}.")
 
 
 async def _answering(plane: ControlPlane, apiserver: RunningComponent) -> None:

@@ -12,6 +12,7 @@ import functools
 import importlib
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http.client import HTTPException
@@ -19,7 +20,6 @@ from pathlib import Path
 
 from pytest_vcluster.controlplane import custom_resources, etcd, kube_controller_manager, plane, template_store
 from pytest_vcluster.controlplane.component import Death, RunningComponent, Starter, describe_exit
-from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
@@ -294,7 +294,7 @@ async def opened(
     store = await starter.start(etcd.component(binary=found[Component.ETCD].path, directory=directory))
     try:
         await asyncio.gather(
-            _healthy(store, directory, timeout=settings.timeout),
+            _listening(store, directory, timeout=settings.timeout),
             # Cryptography takes as long to import as etcd to start; each has a core.
             asyncio.to_thread(importlib.import_module, "pytest_vcluster.controlplane.pki"),
         )
@@ -308,16 +308,15 @@ async def opened(
         await store.exited
 
 
-async def _healthy(store: RunningComponent, directory: Path, *, timeout: float) -> None:
+async def _listening(store: RunningComponent, directory: Path, *, timeout: float) -> None:
+    # From then on whoever connects is served as soon as etcd has elected itself. An API server that comes before that
+    # sleeps for a second; one that comes after it never has to.
     began = time.monotonic()
-    datastore = Datastore(etcd.socket(directory), timeout=5.0)
-    try:
-        while time.monotonic() - began < timeout:
-            if store.exited.done():
-                raise plane.ended_early(store)
-            if await asyncio.to_thread(datastore.is_healthy):
-                return
-            await asyncio.sleep(_POLL_SECONDS)
-    finally:
-        datastore.close()
-    raise Timeout("etcd becoming healthy", elapsed=timeout, last_seen=plane.tail(store.log))
+    while time.monotonic() - began < timeout:
+        if store.exited.done():
+            raise plane.ended_early(store)
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(etcd.socket(directory)))
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise Timeout("etcd's start", elapsed=timeout, last_seen=plane.tail(store.log))
