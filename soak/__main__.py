@@ -14,6 +14,7 @@ from pytest_vcluster.errors import SettingsError, VClusterError
 from pytest_vcluster.settings import DEFAULT_NODES, Settings
 from pytest_vcluster.toolchain.versions import DEFAULT_MINOR, resolve_version
 from soak.driver import Soak
+from soak.scenario import LOOK
 
 _SEEDS_APART = 1_000_000
 
@@ -27,9 +28,12 @@ def main(arguments: Sequence[str]) -> int:
         _tell(str(error))
         return 2
     workers = 1 if asked.replay else asked.workers
-    # Beside those in use: one per version to compare with, and one that is being prepared.
-    settings = Settings(versions=versions, pool=workers + len(versions) + 1, nodes=DEFAULT_NODES, timeout=asked.timeout)
+    # Beside those in use: one per version to compare with; and one that is being prepared, unless each lease is to
+    # have the very cluster of the lease before.
+    pool = workers + len(versions) + (0 if asked.replay else 1)
+    settings = Settings(versions=versions, pool=pool, nodes=DEFAULT_NODES, timeout=asked.timeout)
     seeds = asked.replay or [asked.seed * _SEEDS_APART + number for number in range(asked.leases)]
+    seeds += [LOOK.seed] * workers * len(versions)
     began = time.monotonic()
 
     def tell(text: str) -> None:

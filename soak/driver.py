@@ -15,7 +15,7 @@ from pytest_vcluster.service import client
 from pytest_vcluster.settings import Settings
 from soak.figures import Figures, Leased, failure
 from soak.holder import Reference, hold
-from soak.scenario import scenario
+from soak.scenario import LOOK, scenario
 
 _SHUT_DOWN_SECONDS = 10.0
 _LINE_EVERY = 50
@@ -34,6 +34,8 @@ class Soak:
         self._most_failures = most_failures
         self._lock = threading.Lock()
         self._history: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, frozenset[str]] = {}
+        """Cluster -> the differences that it was seen with: each is told once."""
         self._references: dict[str, Reference] = {}
         self._failures = 0
         self._stopped = threading.Event()
@@ -88,7 +90,11 @@ class Soak:
             before = self._history.get(cluster, ())
             self._history[cluster] = (*before, seed)
         began = time.monotonic()
-        seen = hold(lease, self._references[version], scenario(seed))
+        seen = hold(lease, self._references[version], LOOK if seed == LOOK.seed else scenario(seed))
+        with self._lock:
+            known = self._known.get(cluster, frozenset())
+            self._known[cluster] = frozenset(seen.differences)
+        new = tuple(line for line in seen.differences if line not in known)
         return Leased(
             number=number,
             seed=seed,
@@ -97,7 +103,8 @@ class Soak:
             before=before,
             waited_seconds=waited,
             held_seconds=time.monotonic() - began,
-            differences=seen.differences,
+            differences=new,
+            known=len(seen.differences) - len(new),
             lasting=seen.lasting,
             error=seen.error,
             deaths=seen.deaths,

@@ -29,6 +29,8 @@ class Leased:
     differences: tuple[str, ...] = ()
     lasting: bool = True
     """Whether the differences were the same after a while."""
+    known: int = 0
+    """How many more there were that this cluster was seen with before."""
     error: str = ""
     deaths: tuple[str, ...] = ()
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -48,9 +50,11 @@ class Figures:
     def line(self, totals: Mapping[str, Any] | None) -> str:
         """Where the soak is."""
         waits = [lease.waited_seconds for lease in self.leases]
+        again = sum(bool(lease.known) and not lease.differences for lease in self.leases)
         return (
             f"{len(self.leases):6} leases: {_of(totals, 'recycled')} recycled, {_of(totals, 'retired')} retired, "
-            f"{sum(bool(lease.differences) for lease in self.leases)} differed, "
+            f"{sum(bool(lease.differences) for lease in self.leases)} differed"
+            f"{f' ({again} still)' if again else ''}, "
             f"{sum(bool(lease.error) for lease in self.leases)} failed, "
             f"{sum(bool(lease.deaths) for lease in self.leases)} lost a process; "
             f"waited p50 {milliseconds(quantile(waits, 0.5))}, p99 {milliseconds(quantile(waits, 0.99))}"
@@ -67,8 +71,7 @@ class Figures:
             if waits
         ]
         lines.append(f"held: {spread([lease.held_seconds for lease in self.leases])}")
-        for reason, count in sorted(((totals or {}).get("retirements") or {}).items(), key=lambda item: -item[1]):
-            lines.append(f"not recycled, {count} times: {reason}")
+        lines += reasons((totals or {}).get("retirements") or {})
         lines += [f"the run service notes: {note}" for note in (totals or {}).get("notes") or ()]
         answers: Counter[tuple[str, str]] = Counter()
         for lease in self.leases:
@@ -88,7 +91,7 @@ def failure(lease: Leased) -> str:
         lines.append(f"  {lease.error}")
     if lease.differences:
         how = "still there a second later" if lease.lasting else "GONE or changed a second later"
-        lines.append(f"  handed out with {len(lease.differences)} differences from a fresh cluster, {how}:")
+        lines.append(f"  {len(lease.differences)} differences from a fresh cluster, {how}:")
         lines += [f"    {line}" for line in lease.differences[:MOST_LINES]]
         if len(lease.differences) > MOST_LINES:
             lines.append(f"    ... and {len(lease.differences) - MOST_LINES} more")
@@ -100,8 +103,22 @@ def failure(lease: Leased) -> str:
 def _origin(before: Sequence[int]) -> str:
     if not before:
         return "it was a fresh cluster"
-    told = f"the lease before on this cluster had seed {before[-1]}: --replay {before[-1]}"
+    told = f"the lease before on this cluster had seed {before[-1]}; to see it again: --replay {before[-1]}"
     return f"{told} (all of them: --replay {','.join(map(str, before))})" if len(before) > 1 else told
+
+
+def reasons(retirements: Mapping[str, int]) -> list[str]:
+    """Why clusters were not recycled: alike reasons, which differ after a colon, in one line with an example."""
+    kinds: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for reason, count in retirements.items():
+        kind, _, details = reason.partition(": ")
+        kinds[kind] += count
+        examples.setdefault(kind, details)
+    return [
+        f"not recycled, {count} times: {kind}{f' (such as {examples[kind][:200]})' if examples[kind] else ''}"
+        for kind, count in kinds.most_common()
+    ]
 
 
 def never_done(answers: Mapping[tuple[str, str], int]) -> list[str]:

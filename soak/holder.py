@@ -13,7 +13,7 @@ from pytest_vcluster.comparison import ApiState, differences, read
 from pytest_vcluster.comparison.reading import all_schemas
 from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.service.client import Lease
-from soak import probes
+from soak import liveness, probes
 from soak.access import Access
 from soak.executor import Answers, Executor
 from soak.model import Scenario
@@ -69,6 +69,8 @@ def hold(lease: Lease, reference: Reference, scenario: Scenario) -> Seen:
         if found:
             time.sleep(_SECOND_LOOK_SECONDS)
             lasting = reference.differences(rest) == found
+        if scenario.lively:
+            found += liveness.check(rest, scenario.seed)
     except (VClusterError, Unreachable) as raised:
         error = f"can't be compared: {raised}"
     finally:

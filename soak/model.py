@@ -50,6 +50,8 @@ class Scenario:
     lanes: tuple[tuple[Step, ...], ...]
     hammers: tuple[tuple[Step, ...], ...] = ()
     """What threads repeat, with numbers that go up, until they are cut off."""
+    lively: bool = False
+    """Whether the cluster must show first that it is alive."""
     cut_after: float | None = None
     """Seconds after which the lease is released whatever goes on; None: when all lanes are done."""
 

@@ -14,8 +14,12 @@ from soak.moves.definitions import GROUPS, PLURALS
 from soak.world import World
 
 _CUT = 0.3
+_LIVELY = 0.25
 _FEW, _SOME, _SEVERAL = (1, 4), (4, 12), (12, 28)
 """Moves of a lease; a move has two steps on average."""
+
+LOOK = Scenario(seed=-1, lanes=())
+"""What a lease does that was opened for a look only."""
 
 
 def scenario(seed: int) -> Scenario:
@@ -33,6 +37,7 @@ def scenario(seed: int) -> Scenario:
         seed=seed,
         lanes=tuple(tuple(lane) for lane in lanes if lane),
         hammers=tuple(_hammer(world) for _ in range(dice.between(1, 3))) if cut is not None else (),
+        lively=dice.chance(_LIVELY),
         cut_after=cut,
     )
 

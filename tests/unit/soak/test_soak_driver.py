@@ -66,7 +66,19 @@ def test_a_difference_is_blamed_on_the_lease_before(world):
     figures = soaked(world, range(6))
     assert figures.failed
     (told,) = [line for line in world.told if "x: extra" in line]
-    assert "had seed 2: --replay 2 (all of them: --replay 0,2)" in told
+    assert "had seed 2; to see it again: --replay 2 (all of them: --replay 0,2)" in told
+
+
+def test_what_a_cluster_was_seen_with_is_told_once(world):
+    for seed in (1, 3, 5):
+        world.seen[seed] = Seen(differences=("x: extra", *(("y: extra",) if seed == 5 else ())), answers={})
+    figures = soaked(world, range(6))
+    assert [(lease.differences, lease.known) for lease in figures.leases if lease.seed % 2] == [
+        (("x: extra",), 0),
+        ((), 1),
+        (("y: extra",), 1),
+    ]
+    assert sum("x: extra" in line for line in world.told) == 1
 
 
 def test_a_lease_that_can_not_be_had_fails_the_soak(world):
@@ -96,7 +108,8 @@ def test_a_process_that_died_is_told_and_is_no_difference(world):
 )
 def test_the_command_line_says_which_seeds(world, capsys, arguments, seeds):
     assert command.main(arguments) == 0
-    assert sorted(seed for _, seed, _ in world.held) == sorted(seeds)
+    looks = [-1] * (1 if "--replay" in arguments else 2)
+    assert sorted(seed for _, seed, _ in world.held) == sorted([*looks, *seeds])
     assert "no differences" in capsys.readouterr().out
 
 

@@ -35,10 +35,10 @@ def test_a_difference_is_told_with_the_seed_to_blame():
     told = failure(leased(differences=("a: extra", "b: missing"), before=(5, 6)))
     assert told.splitlines() == [
         "lease 1 (seed 71, v1.36.4) of vc-a:",
-        "  handed out with 2 differences from a fresh cluster, still there a second later:",
+        "  2 differences from a fresh cluster, still there a second later:",
         "    a: extra",
         "    b: missing",
-        "  the lease before on this cluster had seed 6: --replay 6 (all of them: --replay 5,6)",
+        "  the lease before on this cluster had seed 6; to see it again: --replay 6 (all of them: --replay 5,6)",
     ]
     assert "GONE or changed" in failure(leased(differences=("a",), lasting=False))
     assert "it was a fresh cluster" in failure(leased(differences=("a",)))
@@ -54,17 +54,19 @@ def test_the_line_tells_where_the_soak_is():
     assert figures.line({"recycled": 7, "retired": 2}) == (
         "     3 leases: 7 recycled, 2 retired, 1 differed, 1 failed, 1 lost a process; waited p50 200 ms, p99 300 ms"
     )
+    known = Figures([leased(1, known=2), leased(2, known=2, differences=("b",))])
+    assert "1 differed (1 still), 0 failed" in known.line({})
     assert "? recycled" in figures.line(None)
     assert figures.failed
 
 
 def test_the_summary_tells_what_there_is_to_know():
     answers = Counter({("pod", "done"): 3, ("pod", "404"): 1, ("job", "422"): 1})
-    totals = {"retirements": {"it died": 1, "no baseline": 4}, "notes": ["slow"]}
+    totals = {"retirements": {"it died": 1, "it lacks: a": 1, "it lacks: b": 3}, "notes": ["slow"]}
     told = Figures([leased(1, before=(3,), answers=answers)]).summary(totals)
     assert "waited for a recycled cluster: p50 100 ms" in told
     assert "a fresh cluster" not in told
-    assert told.index("not recycled, 4 times: no baseline") < told.index("not recycled, 1 times: it died")
+    assert "not recycled, 4 times: it lacks (such as a)\nnot recycled, 1 times: it died\n" in told
     assert "the run service notes: slow" in told
     assert "answers: 3 done, 1 404, 1 422" in told
     assert "never done: job" in told
