@@ -55,7 +55,7 @@ def test_a_fresh_cluster_is_alive(vcluster):
 def test_what_a_lease_does_is_seen(vcluster):
     before = settled(vcluster)
     executor = Executor(access_to(vcluster))
-    executor.perform(scenario(1))
+    executor.perform(next(each for each in map(scenario, range(99)) if len(each.steps) > 25 and each.cut_after is None))
     assert len(differences(before, read(vcluster.api.rest))) > 3
     assert sum(count for (_, answer), count in executor.answers.items() if answer == "done") > 3
 
