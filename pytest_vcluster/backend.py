@@ -75,18 +75,19 @@ class RunServiceBackend:
     def __init__(self, run: Run, settings: Settings) -> None:
         self._run = run
         self._settings = settings
+        self._begun = False
 
     @classmethod
     def of_controller(cls, settings: Settings) -> RunServiceBackend:
         """The backend of the process that the user started; its death ends the run."""
-        from pytest_vcluster.service.client import Run  # noqa: PLC0415 - start-up time
+        from pytest_vcluster.service.runs import Run  # noqa: PLC0415 - start-up time
 
         return cls(Run.of_controller(), settings)
 
     @classmethod
     def of_worker(cls, document: Mapping[str, Any], settings: Settings) -> RunServiceBackend:
         """The backend of an xdist worker, which shares its controller's run."""
-        from pytest_vcluster.service.client import Run  # noqa: PLC0415 - start-up time
+        from pytest_vcluster.service.runs import Run  # noqa: PLC0415 - start-up time
 
         return cls(Run.from_json(document), settings)
 
@@ -113,6 +114,7 @@ class RunServiceBackend:
         on_progress: Callable[[str], None],
     ) -> Lease:
         """A lease from the run service."""
+        self._begin()
         from pytest_vcluster.service import client  # noqa: PLC0415 - start-up time
 
         request: LeaseRequest = client.LeaseRequest(
@@ -131,9 +133,16 @@ class RunServiceBackend:
             request,
             timeout=self._settings.timeout,
             on_progress=on_progress,
-            # The handle's imports take as long as a good part of a cluster's start: have them done by then.
-            meanwhile=lambda: importlib.import_module("pytest_vcluster.cluster"),
         )
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            from pytest_vcluster.service import election  # noqa: PLC0415 - start-up time
+
+            # It has to import as much as this process has: both at the same time.
+            election.begin(self._run, self._settings)
+            importlib.import_module("pytest_vcluster.cluster")
 
     def handle(self, lease: Lease) -> VCluster:
         """A handle whose files live in the run's folder, and go with it whatever happens to this process."""

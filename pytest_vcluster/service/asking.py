@@ -23,10 +23,6 @@ _ATTEMPTS = 3
 _Answer = TypeVar("_Answer", bound=Message)
 
 
-def _nothing() -> None:
-    return
-
-
 def ask(
     run: Run,
     settings: Settings,
@@ -36,18 +32,12 @@ def ask(
     step: str,
     timeout: float,
     on_progress: Callable[[str], None],
-    meanwhile: Callable[[], object] = _nothing,
 ) -> tuple[Channel, _Answer]:
-    """Ask, starting a service if need be, and return the answer and the channel that it came through, still open.
-
-    `meanwhile` is called once, when the question was asked.
-    """
+    """Ask, starting a service if need be, and return the answer and the channel that it came through, still open."""
     for attempt in range(_ATTEMPTS):
         channel = Channel(connect(run, settings))
         try:
             channel.send(message)
-            if attempt == 0:
-                meanwhile()
             # What the service waits for has this timeout too; its error says more than ours, so it gets to speak first.
             answer = channel.answer(step, timeout=timeout + _MARGIN_SECONDS, on_progress=on_progress)
             return channel, _expected(answer, kind)

@@ -159,13 +159,11 @@ def open_lease(
     *,
     timeout: float,
     on_progress: Callable[[str], None],
-    meanwhile: Callable[[], object] = lambda: None,
 ) -> Lease:
     """Lease a pristine cluster, and start the run service if there is none.
 
-    `timeout` is how many seconds may pass without news; what takes long by nature (a build) gives news. `meanwhile` is
-    called while the service is at work: time for what the caller needs once it has the cluster. Raises what the service
-    failed with, Timeout, and LeaseLost if the run is over.
+    `timeout` is how many seconds may pass without news; what takes long by nature (a build) gives news. Raises what the
+    service failed with, Timeout, and LeaseLost if the run is over.
     """
     channel, answer = ask(
         run,
@@ -175,7 +173,6 @@ def open_lease(
         step=f"A cluster for {request.holder}",
         timeout=timeout,
         on_progress=on_progress,
-        meanwhile=meanwhile,
     )
     return Lease(channel, answer.grant, run.directory)
 

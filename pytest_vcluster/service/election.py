@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_vcluster.errors import LeaseLost, ProvisionError, Timeout
@@ -44,6 +44,15 @@ def dial(run: Run) -> socket.socket | None:
     return connection
 
 
+def begin(run: Run, settings: Settings) -> None:
+    """Start the run's service if there is none, and don't wait for it; what goes wrong `connect` will meet as well."""
+    with contextlib.suppress(OSError, ProvisionError):
+        lock = RunLock.take(run.lock) if run.controller_is_alive() else None
+        if lock is not None:
+            with contextlib.closing(lock), _or_nothing(run, lock):
+                _launch(run, settings, lock)
+
+
 def connect(run: Run, settings: Settings) -> socket.socket:
     """Connect to the run's service, and start one if there is none.
 
@@ -66,7 +75,7 @@ def connect(run: Run, settings: Settings) -> socket.socket:
                 lock.close()
         if time.monotonic() - began > _START_SECONDS:
             raise Timeout(
-                "The run service's start by another worker",
+                "The run service's start",
                 elapsed=_START_SECONDS,
                 last_seen=f"{run.lock} is held, and nobody listens at {run.socket}\n{_tail(run.log)}",
             )
@@ -77,27 +86,32 @@ def _start(run: Run, settings: Settings, lock: RunLock) -> socket.socket:
     connection = dial(run)  # somebody may have started it before we got the lock, and ended it: then this is None too
     if connection is not None:
         return connection
+    with _or_nothing(run, lock):
+        return _answering(run, _launch(run, settings, lock))
+
+
+def _launch(run: Run, settings: Settings, lock: RunLock) -> int:
+    if run.directory.exists():
+        runs.clear(run.directory)
+    run.directory.mkdir(mode=0o700)
+    config = run.directory / "config.json"
+    config.write_text(json.dumps({"run": run.to_json(), "settings": settings.to_json()}))
+    return _spawn(run, config, lock)
+
+
+@contextlib.contextmanager
+def _or_nothing(run: Run, lock: RunLock) -> Iterator[None]:
     try:
-        if run.directory.exists():
-            runs.clear(run.directory)
-        run.directory.mkdir(mode=0o700)
-        config = run.directory / "config.json"
-        config.write_text(json.dumps({"run": run.to_json(), "settings": settings.to_json()}))
-        return _answering(run, _spawn(run, config, lock))
-    except OSError as error:
-        _undo(run, lock)
+        yield
+    except BaseException as error:
+        reaper.remove(run.directory)
+        reaper.remove_lock(lock.path)
+        if not isinstance(error, OSError):
+            raise
         raise ProvisionError(
             f"The run service can't be started: {error}.\nChecked: {run.directory}, {sys.executable}.\n"
             "Free some space there, or set TMPDIR to a directory that can be written to."
         ) from error
-    except BaseException:
-        _undo(run, lock)
-        raise
-
-
-def _undo(run: Run, lock: RunLock) -> None:
-    shutil.rmtree(run.directory, ignore_errors=True)
-    reaper.remove_lock(lock.path)
 
 
 def _spawn(run: Run, config: Path, lock: RunLock) -> int:

@@ -30,15 +30,18 @@ def shut_down(run: Run, *, timeout: float) -> Mapping[str, object] | None:
     with contextlib.closing(LockView(run.lock)) as lock:
         deadline = time.monotonic() + timeout
         totals: Mapping[str, object] | None = None
-        connection = dial(run)
-        pid = 0
-        if connection is not None:
-            with contextlib.closing(Channel(connection)) as channel, contextlib.suppress(LeaseLost):
-                pid = channel.service_pid
-                channel.send(ShutDown())
-                answer = channel.answer("The end of the run service", timeout=timeout)
-                totals = answer.totals if isinstance(answer, Summary) else None
-        while lock.is_held():  # by the service or by its reaper
+        pid, told = 0, False
+        while True:
+            connection = None if told else dial(run)
+            if connection is not None:
+                told = True
+                with contextlib.closing(Channel(connection)) as channel, contextlib.suppress(LeaseLost):
+                    pid = channel.service_pid
+                    channel.send(ShutDown())
+                    answer = channel.answer("The end of the run service", timeout=timeout)
+                    totals = answer.totals if isinstance(answer, Summary) else None
+            if not lock.is_held():  # neither by the service, which may not listen yet, nor by its reaper
+                break
             if time.monotonic() > deadline:
                 raise Timeout(
                     "The end of the run service",

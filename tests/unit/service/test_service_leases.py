@@ -41,20 +41,6 @@ def test_releasing_closes_the_gate_cuts_connections_and_removes_the_cluster(mach
     until(lambda: len(machine.pids("sleep")) == 1)  # etcd
 
 
-def test_the_asker_can_use_the_time_that_it_waits(machine, run):
-    seen = []
-    lease = client.open_lease(
-        run,
-        SETTINGS,
-        request(),
-        timeout=10,
-        on_progress=lambda _: None,
-        meanwhile=lambda: seen.append(until(machine.events)),
-    )
-    lease.release()
-    assert seen[0][0] == f"prepare {VERSION}"
-
-
 def test_no_cluster_is_given_twice(open_lease):
     first = open_lease(request(expected=2))
     first.release()

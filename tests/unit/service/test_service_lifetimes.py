@@ -14,7 +14,7 @@ import pytest
 from service_fakes import SETTINGS, request, talk, until, worker_command
 
 from pytest_vcluster.errors import ProvisionError
-from pytest_vcluster.service import client
+from pytest_vcluster.service import client, election
 from pytest_vcluster.service.reaper import started
 from pytest_vcluster.service.runs import Run, lock_of
 
@@ -257,6 +257,30 @@ def test_a_new_run_sweeps_by_itself(machine, open_lease):
     (machine.base / "dead").mkdir()
     open_lease()
     until(lambda: not (machine.base / "dead").exists())
+
+
+def test_a_service_that_was_begun_is_the_one_that_serves(machine, run, open_lease):
+    for _ in range(3):
+        election.begin(run, SETTINGS)
+    assert talk(open_lease().grant.gate) == b"hello"
+    assert len(machine.service()) == 1
+
+
+def test_a_service_that_was_only_begun_ends_with_its_run(machine, run):
+    election.begin(run, SETTINGS)
+    client.shut_down(run, timeout=5)
+    assert machine.left() == NOTHING
+
+
+def test_beginning_leaves_it_to_the_request_to_tell_what_is_wrong(machine, controller, tmp_path):
+    run = machine.run(controller.pid)
+    controller.kill()
+    controller.wait()
+    election.begin(run, SETTINGS)
+    assert machine.left() == NOTHING
+    (tmp_path / "file").write_text("")
+    election.begin(replace(machine.run(), directory=tmp_path / "file" / "base" / "x"), SETTINGS)
+    assert machine.left() == NOTHING
 
 
 def test_nothing_is_started_for_a_question(machine, run):
