@@ -261,7 +261,7 @@ def _claim(namespace: str) -> Callable[[str], Request]:
 
 
 def _over_limit(_name: str, answer: Answer) -> bool:
-    return answer.object is None and "maximum storage usage per PersistentVolumeClaim is 1" in answer.message
+    return answer.object is None and "maximum storage usage per PersistentVolumeClaim is 1, " in answer.message
 
 
 def _storage_class(name: str) -> Sequence[tuple[str, dict[str, Any]]]:
@@ -333,7 +333,8 @@ CANARIES: tuple[Canary, ...] = (
         collections=frozenset({"validatingadmissionpolicies", "validatingadmissionpolicybindings"}),
         objects=_validating_policy,
         ask=dry_run_lease,
-        seen=_refused,
+        # The name alone would not do: any refusal quotes the name of the Lease.
+        seen=lambda name, answer: _refused(f"denied request: {name}", answer),
     ),
     Canary(
         collections=frozenset({"mutatingadmissionpolicies", "mutatingadmissionpolicybindings"}),
