@@ -102,7 +102,8 @@ class EmbeddedHost:
             recycle=syncer.recycle(
                 etcd=virtual.settings.etcd_socket,
                 prefix=virtual.settings.etcd_prefix,
-                freeze=[component.pid for component in virtual.components if component.name.endswith("manager")],
+                freeze=[virtual.controller_manager.pid],
+                rest=[component.pid for component in virtual.components],
             ),
         )
         syncer.add_tenant(self.directory, body, timeout=self.timeout)

@@ -74,9 +74,12 @@ def tenant(
     }
 
 
-def recycle(*, etcd: Path, prefix: str, freeze: Sequence[int]) -> dict[str, object]:
-    """Describe how a tenant is put back: its keys begin with `prefix`, the processes `freeze` stand still meanwhile."""
-    return {"etcd": str(etcd), "prefix": prefix, "freeze": list(freeze)}
+def recycle(*, etcd: Path, prefix: str, freeze: Sequence[int], rest: Sequence[int]) -> dict[str, object]:
+    """Describe how a tenant is put back: its keys begin with `prefix`.
+
+    The processes `freeze` stand still meanwhile, and `rest` must have nothing left to do in the end.
+    """
+    return {"etcd": str(etcd), "prefix": prefix, "freeze": list(freeze), "rest": list(rest)}
 
 
 async def answering(process: RunningComponent, directory: Path, *, timeout: float) -> None:

@@ -112,7 +112,7 @@ class _Doorway:
         await self._tenants.add(config.tenant, server)
         if config.recycle is not None:
             recycle = config.recycle
-            target = Target(etcd=recycle.etcd, prefix=recycle.prefix, freeze=recycle.freeze)
+            target = Target(etcd=recycle.etcd, prefix=recycle.prefix, freeze=recycle.freeze, rest=recycle.rest)
             await self._recyclers.add(config.tenant.name, target, server)
         return _json({"name": config.tenant.name}, status=201)
 

@@ -50,6 +50,8 @@ class RecycleConfig:
     """What its keys begin with; ends in a slash."""
     freeze: tuple[int, ...] = ()
     """Processes that stand still meanwhile: its controller manager."""
+    rest: tuple[int, ...] = ()
+    """Processes that must have nothing left to do in the end: its API server and its controller manager."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +135,15 @@ def parse_restore(body: bytes) -> str:
 def parse_restart(body: bytes) -> tuple[int, ...]:
     """Read which processes are to be frozen from now on."""
     fields = _Fields(_parse(body, "restart"), "restart")
-    pids = _parse_freeze(fields)
+    pids = _parse_pids(fields, "freeze")
     fields.nothing_else()
     return pids
 
 
-def _parse_freeze(fields: _Fields) -> tuple[int, ...]:
-    pids = fields.take("freeze", list, [])
+def _parse_pids(fields: _Fields, name: str) -> tuple[int, ...]:
+    pids = fields.take(name, list, [])
     if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
-        raise ConfigError(f"{fields.source}: freeze must be a list of process ids, it is {pids!r}")
+        raise ConfigError(f"{fields.source}: {name} must be a list of process ids, it is {pids!r}")
     return tuple(pids)
 
 
@@ -153,7 +155,12 @@ def _parse_recycle(tenant: _Fields) -> RecycleConfig | None:
     if not prefix.endswith("/"):
         # Otherwise /a would reach into /ab.
         raise ConfigError(f"tenant.recycle: prefix must end with a slash, it is {prefix!r}")
-    config = RecycleConfig(etcd=Path(fields.required("etcd")), prefix=prefix, freeze=_parse_freeze(fields))
+    config = RecycleConfig(
+        etcd=Path(fields.required("etcd")),
+        prefix=prefix,
+        freeze=_parse_pids(fields, "freeze"),
+        rest=_parse_pids(fields, "rest"),
+    )
     fields.nothing_else()
     return config
 

@@ -119,15 +119,14 @@ class Barrier:
         self._baseline = baseline
         self._timeout = timeout
 
-    async def caches(self, collections: Iterable[str], revision: int) -> None:
-        """Wait until the API server's cache of each collection is as young as `revision`."""
-        paths = {path_of(collection, self._baseline.paths) for collection in collections} - {None}
+    async def caches(self, revisions: Mapping[str, int]) -> None:
+        """Wait until the API server's cache of each collection is as young as its revision."""
+        paths = {path_of(collection, self._baseline.paths): at for collection, at in revisions.items()}
         # https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions: the server waits.
-        query = f"?limit=1&resourceVersion={revision}&resourceVersionMatch=NotOlderThan"
+        query = "?limit=1&resourceVersionMatch=NotOlderThan&resourceVersion="
+        requests = [Request(method="GET", path=f"{path}{query}{at}") for path, at in paths.items() if path is not None]
         try:
-            await asyncio.gather(
-                *(self._client.send_list(Request(method="GET", path=f"{path}{query}")) for path in paths)
-            )
+            await asyncio.gather(*map(self._client.send_list, requests))
         except KubeError as error:
             raise NotReached(f"its caches did not catch up: {error}") from error
 

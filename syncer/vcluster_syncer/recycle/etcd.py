@@ -1,30 +1,47 @@
 """The etcd behind a virtual cluster, through its JSON gateway on a Unix socket.
 
-The one rule: every write is a transaction that moves forward; no key is ever taken back to an old revision, because the
-API server's caches would never notice. https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/
+The one rule: every write moves forward, and every watch can follow it. No key is ever taken back to an old revision,
+because the API server's caches would never notice; no two keys of a collection are written at one revision. https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
-from vcluster_syncer.recycle.stored import Baseline, Listing, Stamp
+from vcluster_syncer.recycle.stored import Baseline, Listing, Stamp, collection_of
 
-# Far below etcd's limits here (20 000 operations, 64 MiB), so that one transaction never stalls the other clusters.
-_OPERATIONS = 2000
-_BYTES = 8 << 20
+# More than this does not make it faster.
+_AT_ONCE = 16
 _NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 class StoreError(Exception):
     """The data store did not do what it was asked to; the message tells its reason."""
+
+
+@dataclass(slots=True)
+class Written:
+    """At which revisions something was written: of each key, and the last of each collection."""
+
+    keys: dict[bytes, int] = field(default_factory=dict)
+    collections: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, keys: Iterable[bytes], revision: int) -> None:
+        """Note one transaction; they may be told in any order."""
+        for key in keys:
+            self.keys[key] = revision
+            collection = collection_of(key)
+            self.collections[collection] = max(revision, self.collections.get(collection, 0))
 
 
 class Etcd:
@@ -41,7 +58,7 @@ class Etcd:
     async def open(cls, socket: Path, prefix: str, *, timeout: float = 10.0) -> AsyncIterator[Etcd]:
         """Open a connection to the etcd that listens on the Unix socket `socket`."""
         async with aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(socket)),
+            connector=aiohttp.UnixConnector(str(socket), limit=_AT_ONCE),
             timeout=aiohttp.ClientTimeout(total=timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -70,23 +87,31 @@ class Etcd:
         """List every key."""
         return self._listing(await self._range(keys_only=True))
 
-    async def commit(self, *, put: Mapping[bytes, bytes], delete: Iterable[bytes]) -> tuple[int, dict[bytes, int]]:
-        """Delete, then put, in as few transactions as will do; returns the last revision, and that of each put."""
-        revision = 0
-        written_at: dict[bytes, int] = {}
-        for operations in _portions(self._operations(put, delete)):
-            answer = await self._call("/v3/kv/txn", {"success": operations})
-            revision = int(answer["header"]["revision"])
-            for operation in operations:
-                if "requestPut" in operation:
-                    written_at[self._key(operation["requestPut"])] = revision
-        return revision, written_at
+    async def commit(self, *, put: Mapping[bytes, bytes], delete: Iterable[bytes]) -> Written:
+        """Delete and put keys, no two of a collection at the same revision."""
+        written = Written()
+        transactions = iter(columns(delete, put))
 
-    def _operations(self, put: Mapping[bytes, bytes], delete: Iterable[bytes]) -> Iterable[dict[str, Any]]:
-        for key in delete:
-            yield {"requestDeleteRange": {"key": _encode(self._prefix + key)}}
-        for key, value in put.items():
-            yield {"requestPut": {"key": _encode(self._prefix + key), "value": _encode(value)}}
+        async def write() -> None:
+            for keys in transactions:
+                operations = [self._operation(key, put.get(key)) for key in keys]
+                answer = await self._call("/v3/kv/txn", {"success": operations})
+                written.learn(keys, int(answer["header"]["revision"]))
+
+        try:
+            async with asyncio.TaskGroup() as writers:
+                for _ in range(_AT_ONCE):
+                    writers.create_task(write())
+        except ExceptionGroup as errors:
+            # One is as good as all: whatever was not written, the next look finds.
+            raise errors.exceptions[0] from None
+        return written
+
+    def _operation(self, key: bytes, value: bytes | None) -> dict[str, Any]:
+        stored = _encode(self._prefix + key)
+        if value is None:
+            return {"requestDeleteRange": {"key": stored}}
+        return {"requestPut": {"key": stored, "value": _encode(value)}}
 
     async def _range(self, **options: object) -> dict[str, Any]:
         body = {"key": _encode(self._prefix), "range_end": _encode(self._end), **options}
@@ -118,18 +143,18 @@ class Etcd:
         return base64.b64decode(pair["key"])[len(self._prefix) :]
 
 
-def _portions(operations: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
-    portion: list[dict[str, Any]] = []
-    size = 0
-    for operation in operations:
-        weight = sum(map(len, next(iter(operation.values())).values()))
-        if portion and (len(portion) >= _OPERATIONS or size + weight > _BYTES):
-            yield portion
-            portion, size = [], 0
-        portion.append(operation)
-        size += weight
-    if portion:
-        yield portion
+def columns(delete: Iterable[bytes], put: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Arrange keys into transactions such that none has two keys of the same collection.
+
+    All changes of a transaction have one revision. A watch that breaks is resumed after the last revision it told, so
+    of two changes of one collection at one revision the second would be lost to whoever resumes in between; and the
+    controller manager, which does not read while it is frozen, does.
+    """
+    rows: dict[str, list[bytes]] = {}
+    for key in (*delete, *put):
+        rows.setdefault(collection_of(key), []).append(key)
+    for column in zip_longest(*rows.values()):
+        yield [key for key in column if key is not None]
 
 
 def _stamp(pair: Mapping[str, str]) -> Stamp:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError
-from vcluster_syncer.recycle import barrier
+from vcluster_syncer.recycle import barrier, rest
 from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
 from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
@@ -44,6 +44,8 @@ class Target:
     etcd: Path
     prefix: str
     freeze: tuple[int, ...] = ()
+    rest: tuple[int, ...] = ()
+    """Which processes must have come to rest in the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,9 @@ class Limits:
     """How long things may take, in seconds, and how often."""
 
     quiet: float = 0.015
-    """So long nothing may change after the thaw."""
+    """So long nothing may change after the thaw, and all processes must be at rest."""
+    quiet_blindly: float = 0.1
+    """The same where the system doesn't tell whether processes are at rest."""
     settled: float = 0.1
     """So long nothing may change before a baseline is taken."""
     settling: float = 20.0
@@ -68,14 +72,15 @@ class Recycler:
         etcd: Etcd,
         client: Client,
         *,
-        freeze: Sequence[int],
+        target: Target,
         drained: Drained,
         limits: Limits,
         on_step: Callable[[str], None],
     ) -> None:
         self._etcd = etcd
         self._client = client
-        self._freeze = tuple(freeze)
+        self._freeze = target.freeze
+        self._rest = target.rest
         self._drained = drained
         self._limits = limits
         self._on_step = on_step
@@ -97,7 +102,7 @@ class Recycler:
     ) -> AsyncIterator[Recycler]:
         """A recycler of `target`, whose API server `client` talks to. `on_step` hears of every step, for tests."""
         async with Etcd.open(target.etcd, target.prefix) as etcd:
-            yield cls(etcd, client, freeze=target.freeze, drained=drained, limits=limits or Limits(), on_step=on_step)
+            yield cls(etcd, client, target=target, drained=drained, limits=limits or Limits(), on_step=on_step)
 
     async def capture(self) -> Outcome:
         """Take the present state as the baseline, as soon as nothing changes any more.
@@ -190,6 +195,7 @@ class Recycler:
 
     def freeze_others(self, pids: Sequence[int]) -> None:
         """Freeze these processes from now on, because those before them were replaced."""
+        self._rest = tuple(pid for pid in self._rest if pid not in self._freeze) + tuple(pids)
         self._freeze = tuple(pids)
 
     async def _ask_served(self, taken: Baseline) -> Served:
@@ -234,14 +240,25 @@ class Recycler:
                 raise NotPristine("it was asked to serve other kinds before it was known which it should serve")
             await back.confirm_discovery()
         with self._step("quiet"):
-            while True:
-                await asyncio.sleep(self._limits.quiet)
-                if not await back.sweep():
-                    break
-                await back.confirm()
-                await back.confirm_discovery()
+            await self._quiet(back)
         with self._step("verify"):
             await back.verify()
+
+    async def _quiet(self, back: WayBack) -> None:
+        """Sweep until nothing was written for a while by anybody, and nobody has anything left to write."""
+        deadline = time.monotonic() + self._limits.settling
+        while True:
+            before = rest.work_of(self._rest)
+            await asyncio.sleep(self._limits.quiet if rest.can_tell() else self._limits.quiet_blindly)
+            idle = rest.at_rest(before, rest.work_of(self._rest))
+            if await back.sweep():
+                await back.confirm()
+                await back.confirm_discovery()
+            elif idle:
+                return
+            if time.monotonic() > deadline:
+                wrote = f"; last written: {shown(back.last)}" if back.last else ""
+                raise NotPristine(f"its processes did not come to rest within {self._limits.settling:g} s{wrote}")
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

@@ -67,7 +67,7 @@ class WayBack:
             if not needed and not namespaces:
                 return
             self._unconfirmed, self._deleted_namespaces = set(), set()
-            waits = [self._wait.namespace_gone(max(namespaces).decode())] if namespaces else []
+            waits = [self._wait.namespace_gone(name.decode()) for name in namespaces]
             if needed:
                 named = canaries.named(needed, f"{self._token}{self.rounds}")
                 await self._etcd.commit(put=canaries.stored(named), delete=())
@@ -102,9 +102,9 @@ class WayBack:
     async def _write(self, plan: Plan) -> None:
         baseline = self._baseline
         put = {key: baseline.values[key] for key in plan.put}
-        revision, written_at = await self._etcd.commit(put=put, delete=plan.delete)
+        written = await self._etcd.commit(put=put, delete=plan.delete)
         for key, created in plan.put.items():
-            baseline.stamps[key] = Stamp(created or written_at[key], written_at[key])
+            baseline.stamps[key] = Stamp(created or written.keys[key], written.keys[key])
         self.written += len(plan.keys)
         self.deleted.update(plan.delete)
         self.revived.update(plan.reborn)
@@ -114,7 +114,7 @@ class WayBack:
         self._deleted_namespaces |= {
             key.removeprefix(_NAMESPACES) for key in plan.delete if key.startswith(_NAMESPACES)
         }
-        await self._wait.caches(collections_of(plan.keys), revision)
+        await self._wait.caches(written.collections)
 
     def _count_round(self, plan: Plan) -> None:
         self.rounds += 1
