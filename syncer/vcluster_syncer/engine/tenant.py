@@ -135,6 +135,11 @@ class TenantSync:
                     await asyncio.sleep(_DRAIN_POLL)
         except TimeoutError:
             pass
+        except asyncio.CancelledError:
+            # Of the queue, because the engine has failed; unless it is the caller who is to end.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
         remembered = [f"{resource.kind} {_shown(key)}, of whose end no watch told" for resource, key in waiting]
         return ", ".join((remembered + self._orphans() + self.describe()["errors"])[:5]) or "work that never ends"
 
