@@ -4,12 +4,18 @@ The etcd keeps what the recycler relies on (one revision for every transaction t
 modified revisions, a count that ignores the filter) and nothing else; the real one is in the integration tests.
 """
 
-from vcluster_syncer.recycle.etcd import StoreError
+from vcluster_syncer.recycle.etcd import StoreError, Written, columns
 from vcluster_syncer.recycle.stored import Baseline, Listing, Stamp
+from vcluster_syncer.recycle.way_back import WayBack
+
+MAP, OTHER, ROLE = b"configmaps/default/a", b"configmaps/default/b", b"clusterroles/admin"
+STATE = {MAP: b"map", ROLE: b"role", b"namespaces/default": b"ns"}
+KIND = b"apiextensions.k8s.io/customresourcedefinitions/widgets.example.com"
+SERVED = b"apiregistration.k8s.io/apiservices/v1.example.com"
 
 
 class Store:
-    """The keys of one cluster. `revision` also counts what others wrote, as in an etcd that clusters share."""
+    """The keys of one cluster."""
 
     def __init__(self, values=None):
         self.revision = 1
@@ -23,6 +29,14 @@ class Store:
 
     def delete(self, *keys):
         self.commit(delete=keys)
+
+    def live(self, history):
+        """Have each value written to its key, or the key deleted where it is None, in this order."""
+        for key, value in history:
+            if value is None:
+                self.delete(key)
+            else:
+                self.put(key, value)
 
     def commit(self, *, put=None, delete=()):
         """One transaction; returns its revision, which is a new one only if something changed."""
@@ -50,13 +64,14 @@ class Store:
 class FakeEtcd:
     """`recycle.etcd.Etcd` over a store.
 
-    `before` is called with the name of each call before it is answered: that is when somebody else interferes.
+    `before` is called with the name of each call before it is answered, and with "transaction" before each of a
+    commit: that is when somebody else interferes.
     """
 
     def __init__(self, store, *, before=lambda _call: None):
         self.store = store
         self.before = before
-        self.commits = []
+        self.transactions = []
         """(put keys, deleted keys) of each."""
         self.failing = {}
         """Call -> the error it ends in."""
@@ -64,6 +79,9 @@ class FakeEtcd:
     async def baseline(self):
         self._enter("baseline")
         return self.store.baseline()
+
+    def parse(self, answer):
+        return answer["baseline"]
 
     async def changed_since(self, revision):
         self._enter("changed_since")
@@ -75,9 +93,14 @@ class FakeEtcd:
 
     async def commit(self, *, put, delete):
         self._enter("commit")
-        self.commits.append((tuple(put), tuple(delete)))
-        revision = self.store.commit(put=put, delete=tuple(delete))
-        return revision, dict.fromkeys(put, revision)
+        written = Written()
+        for keys in columns(delete, put):
+            self._enter("transaction")
+            values = {key: put[key] for key in keys if key in put}
+            gone = [key for key in keys if key not in put]
+            self.transactions.append((tuple(values), tuple(gone)))
+            written.learn(keys, self.store.commit(put=values, delete=gone))
+        return written
 
     def _enter(self, call):
         self.before(call)
@@ -99,8 +122,8 @@ class FakeBarrier:
     def asked(self, call):
         return [argument for name, argument in self.calls if name == call]
 
-    async def caches(self, collections, revision):
-        self._note("caches", (frozenset(collections), revision))
+    async def caches(self, revisions):
+        self._note("caches", dict(revisions))
 
     async def copies(self, named):
         self._note("copies", dict(named))
@@ -114,3 +137,38 @@ class FakeBarrier:
     def _note(self, call, argument):
         self.calls.append((call, argument))
         self.during(call)
+
+
+class Way:
+    """A cluster whose baseline is `STATE`, and a run back to it."""
+
+    def __init__(self, state=STATE, *, meanwhile=lambda _store, _call: None, **options):
+        self.store = Store(state)
+        self.baseline = self.store.baseline()
+        self.etcd = FakeEtcd(self.store, before=lambda call: meanwhile(self.store, call))
+        self.wait = FakeBarrier(during=lambda call: meanwhile(self.store, call))
+        self.back = WayBack(self.etcd, self.wait, self.baseline, **options)
+
+    async def to_the_end(self):
+        """As the recycler goes it."""
+        await self.back.sweep()
+        await self.back.confirm()
+        await self.back.confirm_discovery()
+        while await self.back.sweep():
+            await self.back.confirm()
+            await self.back.confirm_discovery()
+        await self.back.verify()
+
+
+def interfering(call, *writes, after=0):
+    """Somebody who does one of `writes` at each `call` but for the first `after`, as long as there are any."""
+    left, skip = list(writes), [None] * after
+
+    def meanwhile(store, happening):
+        if happening == call:
+            if skip:
+                skip.pop()
+            elif left:
+                left.pop(0)(store)
+
+    return meanwhile
