@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from filelock import FileLock
-
 from pytest_vcluster.controlplane import kube_apiserver, kube_controller_manager, plane
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import Starter
@@ -74,6 +72,8 @@ async def get(settings: PlaneSettings, starter: Starter, *, cache: Path, progres
     found = _read(path)
     if found is not None:
         return found
+    from filelock import FileLock  # noqa: PLC0415 - start-up time: nearly every run finds its template
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FileLock(f"{path}.lock", thread_local=False)
     await asyncio.to_thread(lock.acquire)
