@@ -17,7 +17,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import bare, harness, machine, memory, ours, plugin, results, rounds, table, targets
+from bench import (
+    bare,
+    harness,
+    leases,
+    machine,
+    memory,
+    operator_suite,
+    ours,
+    plugin,
+    pristine,
+    quotients,
+    recycle,
+    results,
+    rounds,
+    table,
+    targets,
+)
 from bench.model import Contender, Ground
 from pytest_vcluster.errors import SettingsError, VClusterError
 from pytest_vcluster.toolchain import Component, Sources, Wanted, obtain
@@ -30,6 +46,10 @@ CONTENDERS: tuple[Contender, ...] = (
     ours.FIRST,
     ours.WARM,
     ours.BACK_TO_BACK,
+    pristine.CONTENDER,
+    operator_suite.CONTENDER,
+    recycle.CONTENDER,
+    leases.CONTENDER,
     memory.CONTENDER,
     plugin.IMPORT,
     plugin.UNUSED,
@@ -58,6 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     except VClusterError as error:
         print(f"Nothing was measured: {error}", file=sys.stderr)
         return 1
+    quotients.add(outcome, [metric for contender in chosen for metric in contender.metrics])
     described |= {"date": now.isoformat(timespec="seconds"), "load_afterwards": machine.load()}
     rows = {metric.name for contender in chosen for metric in contender.metrics}
     verdicts = targets.judge(outcome, [target for target in targets.TARGETS if target.metric in rows])

@@ -6,7 +6,6 @@ share of the syncer, of the host's API server and of etcd; whatever does not is 
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -128,7 +127,7 @@ def _weigh_all(ground: Ground, name: str, count: int) -> list[Weighed]:
     weights = []
     with suite.started(made, f"--vcluster-pool={count}") as process:
         for number in range(1, count + 1):
-            _await_held(made, process, number)
+            suite.await_file(made, process, f"held-{number}", within=_HELD_SECONDS)
             weighed = _settled(made, pytest_pid=process.pid)
             weights.append(weighed)
             ground.progress(
@@ -138,16 +137,6 @@ def _weigh_all(ground: Ground, name: str, count: int) -> list[Weighed]:
             (made.directory / f"weighed-{number}").touch()
         suite.finish(made, process)
     return weights
-
-
-def _await_held(made: suite.Project, process: subprocess.Popen[bytes], number: int) -> None:
-    deadline = time.monotonic() + _HELD_SECONDS
-    while not (made.directory / f"held-{number}").exists():
-        if process.poll() is not None:
-            suite.finish(made, process, expected=())
-        if time.monotonic() > deadline:
-            raise NotMeasured(f"cluster number {number} was not there within {_HELD_SECONDS:.0f} s")
-        time.sleep(0.05)
 
 
 def _settled(made: suite.Project, *, pytest_pid: int) -> Weighed:

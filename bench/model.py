@@ -5,6 +5,7 @@ The one rule: no I/O here. A figure is stored in the unit it is shown in.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -25,9 +26,11 @@ class Metric:
 
     name: str
     unit: str
-    """`s`, `ms`, `MB` or `` for a count."""
+    """`s`, `ms`, `MB`, `%`, `/s`, `x` for a quotient or `` for a count."""
     base: str | None = None
     """The metric whose median this one's is divided by."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """What it is made of, if that was measured too: a word for each part, and the metric that has its figures."""
 
 
 Samples = Mapping[str, Sequence[float]]
@@ -89,6 +92,11 @@ class Results:
         figures = self.samples.get(metric)
         return statistics.median(figures) if figures else None
 
+    def percentile(self, metric: str, percent: float) -> float | None:
+        """The figure that `percent` of all figures don't exceed (nearest rank); None when it was not measured."""
+        figures = sorted(self.samples.get(metric, ()))
+        return figures[max(0, math.ceil(len(figures) * percent / 100) - 1)] if figures else None
+
     def largest(self, metric: str) -> float | None:
         """The largest figure of a metric; None when it was not measured."""
         figures = self.samples.get(metric)
@@ -98,6 +106,11 @@ class Results:
         """The ratio of two medians; None when one is missing or nothing."""
         above, below = self.median(metric), self.median(base) if base else None
         return above / below if above is not None and below else None
+
+    def foremost(self, metric: Metric) -> tuple[str, float] | None:
+        """The part with the greatest median, and that median; None where no part was measured."""
+        medians = {word: median for word, name in metric.parts.items() if (median := self.median(name)) is not None}
+        return max(medians.items(), key=lambda each: each[1]) if medians else None
 
     def to_json(self, metrics: Sequence[Metric]) -> dict[str, Any]:
         """All that was measured, by metric name."""
@@ -110,8 +123,11 @@ class Results:
             "median": statistics.median(figures),
             "min": min(figures),
             "max": max(figures),
+            "p99": self.percentile(metric.name, 99),
             "samples": figures,
         }
         if metric.base:
             document |= {"base": metric.base, "ratio": self.ratio(metric.name, metric.base)}
+        if parts := {word: self.samples[name] for word, name in metric.parts.items() if name in self.samples}:
+            document["parts"] = parts
         return document

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Weight:
     private_mb: float
     written_mb: float
     """Of what is private, what was written to."""
+    rss_mb: float
+    """All that is mapped, whoever else maps it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class Process:
 
     pid: int
     name: str
+    command: str
 
 
 def is_supported() -> bool:
@@ -47,7 +51,8 @@ def of_run(temporary: Path) -> list[Process]:
     for directory in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if mark in (directory / "environ").read_bytes().split(b"\0"):
-                found.append(Process(pid=int(directory.name), name=_name((directory / "cmdline").read_bytes())))
+                parts = _parts((directory / "cmdline").read_bytes())
+                found.append(Process(pid=int(directory.name), name=_name(parts), command=" ".join(parts)))
     return found
 
 
@@ -73,11 +78,15 @@ def parse_rollup(text: str) -> Weight:
         pss_mb=figures["Pss"] / _KB_PER_MB,
         private_mb=(figures["Private_Clean"] + figures["Private_Dirty"]) / _KB_PER_MB,
         written_mb=figures["Private_Dirty"] / _KB_PER_MB,
+        rss_mb=figures["Rss"] / _KB_PER_MB,
     )
 
 
-def _name(cmdline: bytes) -> str:
-    parts = [part.decode(errors="replace") for part in cmdline.split(b"\0") if part]
+def _parts(cmdline: bytes) -> list[str]:
+    return [part.decode(errors="replace") for part in cmdline.split(b"\0") if part]
+
+
+def _name(parts: Sequence[str]) -> str:
     if not parts:
         return "?"
     if "-m" in parts[:-1] and Path(parts[0]).name.startswith("python"):

@@ -1,4 +1,4 @@
-"""A pytest plugin that notes, from within a measured run, when the fixture was asked for and when it was there.
+"""A pytest plugin that notes, from within a measured run, when a fixture was asked for and there, and when tests ran.
 
 Loaded with `-p bench.recorder` in runs that `suite` starts. Lines of JSON go to the file that BENCH_RECORD names. The
 one rule: it looks at pytest's hooks only, so it measures what a user's test waits for, whatever happens below.
@@ -17,7 +17,8 @@ import pytest
 
 RECORD = "BENCH_RECORD"
 PAUSE = "BENCH_PAUSE"
-FIXTURE = "vcluster"
+FIXTURE = "BENCH_FIXTURE"
+_DEFAULT_FIXTURE = "vcluster"
 
 
 def _note(**fields: object) -> None:
@@ -27,8 +28,8 @@ def _note(**fields: object) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
-    """Time the set-up of the fixture that hands out a cluster."""
-    if fixturedef.argname != FIXTURE:
+    """Time the set-up of the fixture that hands out a cluster, or what the run names instead."""
+    if fixturedef.argname != os.environ.get(FIXTURE, _DEFAULT_FIXTURE):
         return (yield)
     began = time.monotonic()
     result = yield
@@ -37,9 +38,20 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Note when the body of a test began and ended."""
+    began = time.monotonic()
+    try:
+        return (yield)
+    finally:
+        _note(event="body", worker=os.getpid(), began=began, ended=time.monotonic())
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Leave the pool time between two tests, where the run asks for it."""
+    """Note when a test was over, and leave the pool time before the next one, where the run asks for it."""
     result = yield
+    _note(event="test")
     if nextitem is not None:
         time.sleep(float(os.environ.get(PAUSE, "0")))
     return result

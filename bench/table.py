@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from bench.model import Contender, Metric, Results
 from bench.targets import Verdict
 
-_HEADER = ("", "median", "min", "max", "n", "ratio", "to")
+_HEADER = ("", "median", "min", "p99", "max", "n", "mostly", "ratio", "to")
+_ENOUGH_FOR_P99 = 20
 
 
 def render(contenders: Sequence[Contender], results: Results) -> str:
@@ -19,7 +20,7 @@ def render(contenders: Sequence[Contender], results: Results) -> str:
         rows += [_row(metric, results) for metric in measured]
         if contender.name in results.missing:
             reason = results.missing[contender.name]
-            rows.append((f"{contender.name}: not measured", "-", "-", "-", "-", "-", "see below"))
+            rows.append((f"{contender.name}: not measured", *["-"] * (len(_HEADER) - 2), "see below"))
             notes.append(f"{contender.name}: not measured: {reason}")
     return "\n".join([_aligned(rows), *(["", *notes] if notes else [])])
 
@@ -37,6 +38,10 @@ def figure(value: float, unit: str) -> str:
         return f"{value:.2f} s"
     if unit == "ms":
         return f"{value:.1f} ms" if abs(value) < 100 else f"{value:.0f} ms"
+    if unit == "x":
+        return f"{value:.2f} x" if abs(value) < 10 else f"{value:.0f} x"
+    if unit in ("%", "/s"):
+        return f"{value:.1f} {unit}"
     if unit == "MB":
         return f"{value:.0f} MB"
     return f"{value:.0f}"
@@ -47,10 +52,16 @@ def _row(metric: Metric, results: Results) -> tuple[str, ...]:
     median = results.median(metric.name)
     assert median is not None
     ratio = results.ratio(metric.name, metric.base)
+    p99 = results.percentile(metric.name, 99) if len(figures) >= _ENOUGH_FOR_P99 else None
+    foremost = results.foremost(metric)
     return (
         metric.name,
-        *(figure(value, metric.unit) for value in (median, figures[0], figures[-1])),
+        figure(median, metric.unit),
+        figure(figures[0], metric.unit),
+        figure(p99, metric.unit) if p99 is not None else "",
+        figure(figures[-1], metric.unit),
         str(len(figures)),
+        f"{foremost[0]} {figure(foremost[1], metric.unit)}" if foremost else "",
         f"{ratio:.2f} x" if ratio is not None else "",
         metric.base if metric.base and ratio is not None else "",
     )

@@ -16,7 +16,7 @@ from bench.model import Results
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An upper limit on the median of a metric, or on its ratio to another's."""
+    """A limit on the median of a metric, or on its ratio to another's: an upper one unless `at_least`."""
 
     text: str
     metric: str
@@ -25,6 +25,9 @@ class Target:
     against: str | None = None
     worst: bool = False
     """Judge the largest figure instead of the median: for what must never happen."""
+    percent: float | None = None
+    """Judge this percentile instead of the median."""
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +63,31 @@ TARGETS: tuple[Target, ...] = (
     Target(text="unused plugin: processes started", metric=names.UNUSED_PROCESSES, limit=0, unit="", worst=True),
     Target(text="unused plugin: threads started", metric=names.UNUSED_THREADS, limit=0, unit="", worst=True),
     Target(text="private memory per further virtual cluster", metric=names.PRIVATE_SLOPE, limit=200, unit="MB"),
-    Target(
-        text="later: pristine cluster at steady state (recycler)", metric=names.NEXT_BACK_TO_BACK, limit=25, unit="ms"
+    *(
+        Target(text=f"{text}, {word}", metric=metric, limit=limit, unit="ms", percent=percent)
+        for text, metric in (
+            ("pristine cluster, tests back to back", names.PRISTINE_BACK_TO_BACK),
+            ("pristine cluster, tests that work for 200 ms", names.PRISTINE_WITH_WORK),
+        )
+        for word, percent, limit in (("p50", 50, 25), ("p99", 99, 150))
     ),
+    *(
+        Target(text=f"{text}: envtest's start and stop against it", metric=metric, limit=150, unit="x", at_least=True)
+        for text, metric in (
+            ("pristine cluster, tests back to back", names.ENVTEST_OVER_BACK_TO_BACK),
+            ("pristine cluster, tests that work for 200 ms", names.ENVTEST_OVER_WITH_WORK),
+        )
+    ),
+    Target(
+        text="a cluster per test, against one for all: 200 tests, -n 2",
+        metric=names.OPERATOR_ISOLATED,
+        against=names.OPERATOR_SHARED,
+        limit=1.05,
+        unit="x",
+    ),
+    Target(text="recycle: clusters that did not get back", metric=names.RECYCLE_FAILED, limit=0, unit="", worst=True),
+    Target(text="growth of an API server with its leases, RSS", metric=names.GROWTH_RSS, limit=10, unit="%"),
+    Target(text="growth of an API server with its leases, private", metric=names.GROWTH_PRIVATE, limit=10, unit="%"),
 )
 
 
@@ -72,16 +97,23 @@ def judge(results: Results, targets: Sequence[Target] = TARGETS) -> list[Verdict
 
 
 def _judge(target: Target, results: Results) -> Verdict:
-    if target.against is not None:
-        value = results.ratio(target.metric, target.against)
-    else:
-        value = results.largest(target.metric) if target.worst else results.median(target.metric)
+    value = _value(target, results)
+    sign = ">=" if target.at_least else "<="
+    met = None if value is None else value >= target.limit if target.at_least else value <= target.limit
     return Verdict(
         text=target.text,
-        aimed=f"<= {_spell(target.limit, target.unit)}",
+        aimed=f"{sign} {_spell(target.limit, target.unit)}",
         measured="-" if value is None else _spell(value, target.unit),
-        met=None if value is None else value <= target.limit,
+        met=met,
     )
+
+
+def _value(target: Target, results: Results) -> float | None:
+    if target.against is not None:
+        return results.ratio(target.metric, target.against)
+    if target.percent is not None:
+        return results.percentile(target.metric, target.percent)
+    return results.largest(target.metric) if target.worst else results.median(target.metric)
 
 
 def _spell(value: float, unit: str) -> str:

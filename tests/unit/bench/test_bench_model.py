@@ -40,6 +40,7 @@ def test_a_metric_tells_its_samples_and_its_ratio_to_its_base() -> None:
             "median": 2.0,
             "min": 1.0,
             "max": 3.0,
+            "p99": 3.0,
             "samples": [3.0, 1.0, 2.0],
             "base": "floor",
             "ratio": 2.0,
