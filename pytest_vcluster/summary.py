@@ -138,7 +138,7 @@ def summary_lines(totals: Mapping[str, Any] | None, trouble: Sequence[str] = ())
         versions = ", ".join(totals.get("versions", ()))
         counts = ", ".join(f"{totals.get(kind, 0)} {kind}" for kind in ("fresh", "recycled", "retired"))
         lines.append(f"{totals['leases']} leases on host {totals.get('host', 'embedded')} ({versions}): {counts}")
-        lines.append(f"{totals.get('fresh', 0)} clusters in all, at most {totals.get('pool', '?')} at once")
+        lines.append(f"{totals.get('fresh', 0)} clusters in all, at most {totals.get('peak', '?')} at once")
         waits = sorted(totals.get("acquire_seconds", ()))
         if waits:
             lines.append(f"time to a pristine cluster: p50 {spell(median(waits))}, max {spell(waits[-1])}")

@@ -134,6 +134,7 @@ class World:
             "acquire_seconds": [0.02] * len(opened) + [1.5],
             "versions": sorted({line["version"] for line in opened}),
             "pool": 4,
+            "peak": 3,
             "host": "embedded",
             "notes": ["pool reduced from 8 to 4: 2 GB free"],
         }

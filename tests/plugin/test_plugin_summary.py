@@ -18,7 +18,7 @@ def test_the_end_of_a_run_tells_what_it_used(runs: Runs, args: list[str]) -> Non
         [
             "*= vcluster =*",
             "2 leases on host embedded (v1.36.4): 2 fresh, 0 recycled, 2 retired",
-            "2 clusters in all, at most 4 at once",
+            "2 clusters in all, at most 3 at once",
             "time to a pristine cluster: p50 20 ms, max 1.5 s",
             "note: pool reduced from 8 to 4: 2 GB free",
         ]
