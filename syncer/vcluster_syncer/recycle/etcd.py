@@ -129,7 +129,8 @@ class Etcd:
             raise StoreError(f"etcd answered {response.status} {text[:200]!r}") from error
         if response.status != 200 or not isinstance(answer, dict):
             # Such as "etcdserver: mvcc: database space exceeded".
-            raise StoreError(f"etcd answered {response.status}: {answer.get('message', answer)}")
+            said = answer.get("message", answer) if isinstance(answer, dict) else answer
+            raise StoreError(f"etcd answered {response.status}: {said}")
         return answer
 
     def _listing(self, answer: Mapping[str, Any]) -> Listing:
