@@ -17,7 +17,7 @@ import pytest
 from pytest_vcluster.baselines import baseline_id, name_of
 from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.failures import take_evidence
-from pytest_vcluster.leases import Book, Held, backend_of, wish_at
+from pytest_vcluster.leases import Book, Held, backend_of, folders_of, wish_at
 from pytest_vcluster.manifests import ManifestFiles
 from pytest_vcluster.marker import Wish, parse_wish
 from pytest_vcluster.progress import terminal_progress
@@ -75,8 +75,7 @@ def factory_for(request: pytest.FixtureRequest, *, version: str, baseline: Basel
     @contextlib.contextmanager
     def cluster(**wishes: object) -> Iterator[VCluster]:
         current = book.current or request.node
-        bases = (current.path.parent if book.current else config.rootpath, config.rootpath)
-        wish = parse_wish(wishes, bases=bases, files=book.files)
+        wish = parse_wish(wishes, bases=folders_of(current), files=book.files)
         with _hold(request, version=version, wish=wish, holder=current.nodeid, baseline=baseline) as made:
             try:
                 yield made
@@ -135,6 +134,7 @@ def _hold(
         stack.callback(_end, held, book)
         if not lease.grant.laid:
             lay_baseline(held, wish, baseline, files=book.files)
+        held.cluster.near = lambda: folders_of(book.current or request.node)
         yield held.cluster
 
 

@@ -122,7 +122,12 @@ def wish_at(node: pytest.Item | pytest.Collector) -> Wish:
     """What the markers on and above `node` ask for; raises `SettingsError`."""
     if WISH not in node.stash:
         marks = [(mark.args, mark.kwargs) for mark in node.iter_markers(MARKER)]
-        bases = (node.path if node.path.is_dir() else node.path.parent, node.config.rootpath)
         files = node.config.stash[BOOK].files
-        node.stash[WISH] = wish_of(marks, test=node.nodeid, bases=bases, files=files) if marks else NO_WISH
+        wish = wish_of(marks, test=node.nodeid, bases=folders_of(node), files=files) if marks else NO_WISH
+        node.stash[WISH] = wish
     return node.stash[WISH]
+
+
+def folders_of(node: pytest.Item | pytest.Collector) -> tuple[Path, Path]:
+    """Where relative paths in `node` start from: beside its file, then pytest's rootdir."""
+    return (node.path if node.path.is_dir() else node.path.parent), node.config.rootpath

@@ -19,17 +19,9 @@ if TYPE_CHECKING:
 
 def find_manifests(pattern: str, *, bases: Sequence[Path]) -> tuple[Path, ...]:
     """Files that a path, folder or glob names, starting from the first of `bases` in which it names any."""
-    from pytest_vcluster.cluster.manifests import SUFFIXES, find_files  # noqa: PLC0415 - start-up time
+    from pytest_vcluster.cluster.manifests import find_files  # noqa: PLC0415 - only tests with manifests need it
 
-    for base in dict.fromkeys(bases):
-        try:
-            return tuple(find_files(pattern, base=base))
-        except ManifestError:
-            if "://" in pattern:
-                raise
-    looked = " and ".join(str(base) for base in dict.fromkeys(bases))
-    message = f"{pattern!r} names no manifest ({', '.join(SUFFIXES)}); looked in {looked}"
-    raise ManifestError(message)
+    return tuple(find_files(pattern, bases=bases))
 
 
 def read_manifests(path: Path) -> tuple[Document, ...]:

@@ -51,6 +51,8 @@ class VCluster(Checkpoints, Unavailable):
         self.url: str = grant.url
         self.kubeconfig_dict: dict[str, Any] = _read_kubeconfig(grant.kubeconfig)
         self.context: str = self.kubeconfig_dict["current-context"]
+        self.near: Callable[[], Sequence[Path]] = tuple
+        """Where relative paths start from, before the current folder; whoever knows the test sets it."""
         self._settings = settings
         self._guarded = Guard(lease)
         self._directory = directory
@@ -112,14 +114,15 @@ class VCluster(Checkpoints, Unavailable):
     def apply(self, source: Source, *, namespace: str = "default", timeout: float | None = None) -> list[Object]:
         """Apply manifests and return the objects, in the order given, as the server has them.
 
-        `source` is a path, a folder, a glob, YAML text, a dict (also a `List`), or a list of these. Definitions come
-        first and can be used at once, without a delay; namespaces come before what is in them. `namespace` is for
-        objects that name none. Raises ManifestError for what can't be read and for what the server refuses, which is
-        an ApiError too.
+        `source` is a path, a folder, a glob, YAML text, a dict (also a `List`), or a list of these. A relative path
+        starts from the folder of the test's file, from pytest's rootdir or from the current folder, whichever first
+        has it; in `vcluster_baseline`, which is for all tests, from the current folder. Definitions come first and can
+        be used at once, without a delay; namespaces come before what is in them. `namespace` is for objects that name
+        none. Raises ManifestError for what can't be read and for what the server refuses, which is an ApiError too.
         """
         from pytest_vcluster.cluster import applying, manifests  # noqa: PLC0415 - start-up time
 
-        documents = manifests.read_manifests(source, base=Path.cwd())
+        documents = manifests.read_manifests(source, bases=self._bases())
         with self._guarded():
             return applying.apply(self.api, documents, namespace=namespace, timeout=self._seconds(timeout))
 
@@ -133,10 +136,10 @@ class VCluster(Checkpoints, Unavailable):
         from pytest_vcluster.cluster import applying, manifests  # noqa: PLC0415 - start-up time
 
         with self._guarded():
-            if isinstance(source, str) and _is_reference(source):
+            if isinstance(source, str) and _is_reference(source, bases=self._bases()):
                 targets = [self.api.target(source, namespace=namespace)]
             else:
-                documents = manifests.read_manifests(source, base=Path.cwd())
+                documents = manifests.read_manifests(source, bases=self._bases())
                 targets = applying.targets_of(self.api, documents, namespace=namespace)
             applying.delete(self.api, targets, wait=wait, timeout=self._seconds(timeout))
 
@@ -258,6 +261,9 @@ class VCluster(Checkpoints, Unavailable):
                 arguments, kubeconfig=kubeconfig, input=None, check=True, timeout=self._settings.timeout
             )
 
+    def _bases(self) -> Sequence[Path]:
+        return *self.near(), Path.cwd()
+
     def _seconds(self, timeout: float | None) -> float:
         return self._settings.timeout if timeout is None else timeout
 
@@ -272,8 +278,10 @@ def _read_kubeconfig(text: str) -> dict[str, Any]:
     return parsed
 
 
-def _is_reference(source: str) -> bool:
+def _is_reference(source: str, *, bases: Sequence[Path]) -> bool:
     """Whether a text is `kind/name`; a path that exists is a path."""
     kind, slash, name = source.partition("/")
     plain = bool(kind and slash and name) and not set(source) & set("*?[]\n {}\\") and "/" not in name
-    return plain and "://" not in source and not name.endswith((".yaml", ".yml", ".json")) and not Path(source).exists()
+    if not plain or "://" in source or name.endswith((".yaml", ".yml", ".json")):
+        return False
+    return not any((base / source).exists() for base in bases)

@@ -39,21 +39,33 @@ class Document:
         return _where(self.file, self.number, self.line)
 
 
-def read_manifests(source: Source, *, base: Path) -> list[Document]:
-    """The objects of `source` in order; paths start from `base`. Raises ManifestError."""
-    found = list(_read(source, base=base, number=1))
+def read_manifests(source: Source, *, bases: Sequence[Path]) -> list[Document]:
+    """The objects of `source` in order; paths are looked for in each of `bases`. Raises ManifestError."""
+    found = list(_read(source, bases=bases, number=1))
     if not found:
         message = f"{_shown(source)} holds no Kubernetes object"
         raise ManifestError(message)
     return found
 
 
-def find_files(pattern: str | Path, *, base: Path) -> list[Path]:
-    """Files that a path, folder or glob names, in a stable order; a folder's are its manifests, not its subfolders'."""
+def find_files(pattern: str | Path, *, bases: Sequence[Path]) -> list[Path]:
+    """Files that a path, folder or glob names, starting from the first of `bases` in which it names any.
+
+    Their order is stable; a folder's are its manifests, not its subfolders'.
+    """
     text = str(pattern)
     if "://" in text:
         message = f"{text!r} is a URL; allowed: a path, a folder or a glob of files that are part of the project"
         raise ManifestError(message)
+    for base in dict.fromkeys(bases):
+        if found := _files_in(base, text):
+            return found
+    looked = " and ".join(str(base) for base in dict.fromkeys(bases))
+    message = f"{text!r} names no manifest ({', '.join(SUFFIXES)}); looked in {looked}"
+    raise ManifestError(message)
+
+
+def _files_in(base: Path, text: str) -> list[Path]:
     found: list[Path] = []
     for match in sorted(glob.glob(str(base / Path(text).expanduser()), recursive=True)):  # noqa: PTH207 - takes absolute patterns
         path = Path(match)
@@ -61,9 +73,6 @@ def find_files(pattern: str | Path, *, base: Path) -> list[Path]:
             found += sorted(child for child in path.iterdir() if child.suffix in SUFFIXES and child.is_file())
         else:
             found.append(path)
-    if not found:
-        message = f"{text!r} names no manifest ({', '.join(SUFFIXES)}); looked in {base}"
-        raise ManifestError(message)
     return found
 
 
@@ -72,7 +81,7 @@ def is_text(source: str) -> bool:
     return "\n" in source or source.lstrip().startswith("{") or "apiVersion:" in source
 
 
-def _read(source: Source, *, base: Path, number: int) -> Iterator[Document]:
+def _read(source: Source, *, bases: Sequence[Path], number: int) -> Iterator[Document]:
     match source:
         case Document():
             yield source
@@ -81,11 +90,11 @@ def _read(source: Source, *, base: Path, number: int) -> Iterator[Document]:
         case str() if is_text(source):
             yield from _parse(source, file=None)
         case str() | Path():
-            for path in find_files(source, base=base):
+            for path in find_files(source, bases=bases):
                 yield from read_file(path)
         case Sequence():
             for position, item in enumerate(source, start=1):
-                yield from _read(item, base=base, number=position)
+                yield from _read(item, bases=bases, number=position)
         case _:
             raise _no_source(source)
 

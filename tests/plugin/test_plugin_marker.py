@@ -67,6 +67,17 @@ def test_paths_start_from_the_test_file_then_from_the_root(runs: Runs) -> None:
     runs.again().assert_outcomes(passed=1)
 
 
+def test_a_cluster_knows_where_the_test_is_that_uses_it(runs: Runs) -> None:
+    folder = runs.pytester.mkdir("sub")
+    (folder / "test_sub.py").write_text(
+        "def test_a(vcluster, vcluster_session, vcluster_factory, pytestconfig):\n"
+        "    with vcluster_factory() as made:\n"
+        "        for cluster in (vcluster, vcluster_session, made):\n"
+        f"            assert [str(path) for path in cluster.near()] == [{str(folder)!r}, str(pytestconfig.rootpath)]\n"
+    )
+    runs.again().assert_outcomes(passed=1)
+
+
 WRONG = [
     ("versions='1.36'", "got an unexpected keyword argument 'versions'. Allowed, all by name: version, crds, *nodes."),
     ("'1.36'", "too many positional arguments. Allowed, all by name: *"),

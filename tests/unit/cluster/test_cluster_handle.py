@@ -46,6 +46,22 @@ def test_closing_removes_its_files_unless_somebody_still_needs_them(tmp_path):
     assert not (tmp_path / "gone").exists()
 
 
+def test_relative_paths_start_near_the_test_and_then_from_the_current_folder(cluster, tmp_path, monkeypatch):
+    beside, root, current = (tmp_path / name for name in ("beside", "root", "current"))
+    for folder in (beside, root, current):
+        folder.mkdir()
+    monkeypatch.chdir(current)
+    with pytest.raises(ManifestError, match=f"looked in {current}$"):
+        cluster.apply("x.yaml")
+    cluster.near = lambda: (beside, root)
+    for call in (cluster.apply, cluster.delete):
+        with pytest.raises(ManifestError, match=f"looked in {beside} and {root} and {current}$"):
+            call("x.yaml")
+    (root / "x.yaml").write_text("kind: ConfigMap")
+    with pytest.raises(ManifestError, match=f"{root}/x.yaml.*has no apiVersion"):
+        cluster.apply("x.yaml")
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -95,13 +111,12 @@ def test_wrong_arguments_are_told_before_anything_is_asked(cluster):
     ],
 )
 def test_references_and_paths_are_told_apart(source, reference):
-    assert _is_reference(source) is reference
+    assert _is_reference(source, bases=[Path()]) is reference
 
 
-def test_a_path_that_exists_is_a_path(tmp_path, monkeypatch):
+def test_a_path_that_exists_is_a_path(tmp_path):
     (tmp_path / "config" / "crd").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    assert not _is_reference("config/crd")
+    assert not _is_reference("config/crd", bases=[tmp_path / "elsewhere", tmp_path])
 
 
 def test_importing_it_brings_nothing_heavy_along():

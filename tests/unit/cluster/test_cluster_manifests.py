@@ -18,7 +18,7 @@ def names(documents):
 
 def test_a_file_of_many_documents_tells_where_each_one_is(tmp_path):
     (tmp_path / "all.yaml").write_text(f"# first\n---\n{ONE}---\n# nothing\n---\n{TWO}")
-    one, two = read_manifests("all.yaml", base=tmp_path)
+    one, two = read_manifests("all.yaml", bases=[tmp_path])
     assert (one.file, one.number, one.line) == (tmp_path / "all.yaml", 1, 3)
     assert (two.number, two.line) == (3, 9)
     assert two.where == f"{tmp_path / 'all.yaml'}, document 3, line 9"
@@ -31,16 +31,16 @@ def test_paths_folders_and_globs_are_found_in_a_stable_order(tmp_path):
     (tmp_path / "crd" / "a.yml").write_text(ONE)
     (tmp_path / "crd" / "notes.txt").write_text("not a manifest")
     (folder / "c.json").write_text('{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "three"}}')
-    assert names(read_manifests("crd", base=tmp_path)) == ["one", "two"]
-    assert names(read_manifests(tmp_path / "crd" / "b.yaml", base=Path("/nowhere"))) == ["two"]
-    assert names(read_manifests("crd/*.y*ml", base=tmp_path)) == ["one", "two"]
-    assert names(read_manifests("crd/**/*.json", base=tmp_path)) == ["three"]
+    assert names(read_manifests("crd", bases=[tmp_path])) == ["one", "two"]
+    assert names(read_manifests(tmp_path / "crd" / "b.yaml", bases=[Path("/nowhere")])) == ["two"]
+    assert names(read_manifests("crd/*.y*ml", bases=[tmp_path])) == ["one", "two"]
+    assert names(read_manifests("crd/**/*.json", bases=[tmp_path])) == ["three"]
 
 
 def test_text_dicts_lists_and_documents_are_read_alike(tmp_path):
     (tmp_path / "two.yaml").write_text(TWO)
     document = Document(object=OBJECT, file=Path("x"), number=4, line=7)
-    found = read_manifests([OBJECT, "two.yaml", ONE, document, [OBJECT]], base=tmp_path)
+    found = read_manifests([OBJECT, "two.yaml", ONE, document, [OBJECT]], bases=[tmp_path])
     assert names(found) == ["one", "two", "one", "one", "one"]
     assert found[3] is document
 
@@ -48,11 +48,11 @@ def test_text_dicts_lists_and_documents_are_read_alike(tmp_path):
 def test_the_items_of_a_list_are_objects_with_lines_of_their_own():
     text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: one}\n"
     text += "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: two}\n"
-    found = read_manifests(text, base=Path())
+    found = read_manifests(text, bases=[Path()])
     assert names(found) == ["one", "two"]
     assert [document.line for document in found] == [4, 7]
     typed = {"apiVersion": "v1", "kind": "ConfigMapList", "items": [OBJECT]}
-    assert names(read_manifests(typed, base=Path())) == ["one"]
+    assert names(read_manifests(typed, bases=[Path()])) == ["one"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_invalid_manifest_is_told_by_file_document_and_line(tmp_path, text, l
     path.write_text(text)
     number = 2 if text.startswith(ONE) else 1
     with pytest.raises(ManifestError) as caught:
-        read_manifests(path, base=tmp_path)
+        read_manifests(path, bases=[tmp_path])
     assert str(caught.value).startswith(f"{path}, document {number}, line {line}: ")
     assert problem in str(caught.value)
 
@@ -100,16 +100,16 @@ def test_an_invalid_manifest_is_told_by_file_document_and_line(tmp_path, text, l
 )
 def test_what_is_no_manifest_is_refused(tmp_path, source, problem):
     with pytest.raises(ManifestError, match=problem):
-        read_manifests(source, base=tmp_path)
+        read_manifests(source, bases=[tmp_path])
 
 
 def test_an_unreadable_file_is_named(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"name: \xff\xfe")
     with pytest.raises(ManifestError, match="latin.yaml: can't be read"):
-        read_manifests("latin.yaml", base=tmp_path)
+        read_manifests("latin.yaml", bases=[tmp_path])
     (tmp_path / "empty.yaml").write_text("# nothing here\n")
     with pytest.raises(ManifestError, match="empty.yaml: holds no Kubernetes object"):
-        read_manifests("empty.yaml", base=tmp_path)
+        read_manifests("empty.yaml", bases=[tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_an_unreadable_file_is_named(tmp_path):
     ],
 )
 def test_yaml_is_read_as_kubernetes_reads_it(text, value):
-    (document,) = read_manifests(f"{ONE}data: {text}\n", base=Path())
+    (document,) = read_manifests(f"{ONE}data: {text}\n", bases=[Path()])
     assert document.object["data"] == value
 
 
 def test_merge_keys_may_repeat_what_they_override():
     text = f"{ONE}x: &x {{a: 1, b: 2}}\ny:\n  <<: *x\n  a: 3\n"
-    (document,) = read_manifests(text, base=Path())
+    (document,) = read_manifests(text, bases=[Path()])
     assert document.object["y"] == {"a": 3, "b": 2}
 
 
@@ -144,10 +144,10 @@ def test_every_document_that_is_there_is_read_once_and_in_order(texts):
     expected = ["one" if text is ONE else "two" for text in texts if text in (ONE, TWO)]
     text = "---\n".join(["\n", *texts])
     if expected:
-        assert names(read_manifests(text, base=Path())) == expected
+        assert names(read_manifests(text, bases=[Path()])) == expected
     else:
         with pytest.raises(ManifestError):
-            read_manifests(text, base=Path())
+            read_manifests(text, bases=[Path()])
 
 
 @pytest.mark.parametrize(
