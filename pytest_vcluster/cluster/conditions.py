@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from pytest_vcluster.cluster.jsonpath import Path, as_text, parse_path
 from pytest_vcluster.cluster.objects import condition_of, metadata
 
-ALLOWED = "'condition=Available', 'condition=Ready=False', 'jsonpath={.status.phase}=Running', 'create' or 'delete'"
+ALLOWED = "'Available', 'condition=Available', 'condition=Ready=False', 'jsonpath={.status.phase}=Running', 'create' or 'delete'"
 
 
 class Condition(Protocol):
@@ -75,7 +75,10 @@ class HasValue:
 
 
 def parse_condition(text: str) -> Condition:
-    """The condition that kubectl means by `text`; raises ValueError that lists what there is."""
+    """The condition that kubectl means by `text`, or the one of that type; raises ValueError that lists what there is.
+
+    Types of conditions are words in CamelCase, which kubectl's own words are not.
+    """
     words = text.strip().removeprefix("--").removeprefix("for=")
     kind, _, rest = words.partition("=")
     if rest:
@@ -91,6 +94,8 @@ def parse_condition(text: str) -> Condition:
             return Created()
         case "delete":
             return Deleted()
+    if words.isalnum() and words[0].isupper():
+        return HasCondition(words)
     message = f"{text!r} is nothing that can be waited for; allowed: {ALLOWED}"
     raise ValueError(message)
 

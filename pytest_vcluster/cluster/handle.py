@@ -179,8 +179,9 @@ class VCluster(Checkpoints, Unavailable):
         """Wait for an object in kubectl's words, and return it as it then is.
 
         `ref` is `"deployment/web"` or an object; one that isn't there yet is waited for too. `condition` is
-        `"condition=Available"`, `"condition=Ready=False"`, `"jsonpath={.status.phase}=Running"`, `"create"` or
-        `"delete"`. Raises Timeout, which tells what was last seen of it.
+        `"Available"` (short for `"condition=Available"`), `"condition=Ready=False"`,
+        `"jsonpath={.status.phase}=Running"`, `"create"` or `"delete"`. Raises Timeout, which tells what was last seen
+        of it.
         """
         from pytest_vcluster.cluster.conditions import parse_condition  # noqa: PLC0415 - start-up time
         from pytest_vcluster.cluster.waiting import wait_until  # noqa: PLC0415 - start-up time

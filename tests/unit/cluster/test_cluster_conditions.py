@@ -10,6 +10,8 @@ NOT_READY = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
     ("words", "condition"),
     [
         ("condition=Available", HasCondition("Available")),
+        ("Available", HasCondition("Available")),
+        ("PodReadyToStartContainers", HasCondition("PodReadyToStartContainers")),
         ("condition=Ready=False", HasCondition("Ready", "False")),
         ("condition=Ready=Unknown", HasCondition("Ready", "Unknown")),
         ("--for=condition=Ready", HasCondition("Ready")),
@@ -41,7 +43,7 @@ def test_paths_and_values_are_told_apart(words, value):
 
 
 @pytest.mark.parametrize(
-    "words", ["", "Available", "condition", "condition=", "jsonpath=", "ready", "deleted", "for=x"]
+    "words", ["", "condition", "condition=", "jsonpath=", "ready", "deleted", "for=x", "Ready?", "Ready True"]
 )
 def test_other_words_are_refused_with_those_allowed(words):
     with pytest.raises(ValueError, match="condition=Available.*create.*delete"):

@@ -90,7 +90,7 @@ def test_use_points_this_process_here(cluster, monkeypatch):
 
 def test_wrong_arguments_are_told_before_anything_is_asked(cluster):
     with pytest.raises(ValueError, match="nothing that can be waited for"):
-        cluster.wait("deployment/web", "Available")
+        cluster.wait("deployment/web", "available")
     with pytest.raises(ManifestError, match="names no manifest"):
         cluster.apply("nowhere.yaml")
 
