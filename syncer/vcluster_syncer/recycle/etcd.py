@@ -107,6 +107,11 @@ class Etcd:
             raise errors.exceptions[0] from None
         return written
 
+    async def prove_writable(self) -> None:
+        """Write a key outside the cluster: a store that is full still deletes, and would pass for a sound one."""
+        key = b"/recycled" + self._prefix
+        await self._call("/v3/kv/put", {"key": _encode(key), "value": _encode(b"1")})
+
     def _operation(self, key: bytes, value: bytes | None) -> dict[str, Any]:
         stored = _encode(self._prefix + key)
         if value is None:

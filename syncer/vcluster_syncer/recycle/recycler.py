@@ -25,6 +25,8 @@ from vcluster_syncer.recycle.stored import Baseline, Outcome, object_of, shown
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
 
 _MIRRORED = (b"minions/",)
+_WRITTEN_LATE = (b"configmaps/kube-system/extension-apiserver-authentication",)
+"""Written by the API server itself, perhaps a moment after it is ready, and again whenever it is missing."""
 _CLOSED = (NotPristine, NotReached, NotFrozen, StoreError, KubeError)
 """What closes the way back."""
 _DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
@@ -132,7 +134,8 @@ class Recycler:
         self._seconds = {}
         before = self._etcd.parse(read_before)
         wait = Barrier(self._client, await barrier.served(self._client), timeout=self._limits.barrier)
-        back = WayBack(self._etcd, wait, before, leave=_MIRRORED)
+        late = tuple(key for key in _WRITTEN_LATE if key not in before.values)
+        back = WayBack(self._etcd, wait, before, leave=_MIRRORED + late)
         try:
             await self._go(back)
             with self._step("nodes"):
@@ -243,6 +246,7 @@ class Recycler:
             await self._quiet(back)
         with self._step("verify"):
             await back.verify()
+            await self._etcd.prove_writable()
 
     async def _quiet(self, back: WayBack) -> None:
         """Sweep until nothing was written for a while by anybody, and nobody has anything left to write."""
