@@ -13,7 +13,10 @@ from typing import Any, Protocol
 from pytest_vcluster.cluster.jsonpath import Path, as_text, parse_path
 from pytest_vcluster.cluster.objects import condition_of, metadata
 
-ALLOWED = "'Available', 'condition=Available', 'condition=Ready=False', 'jsonpath={.status.phase}=Running', 'create' or 'delete'"
+ALLOWED = (
+    "'Available', 'condition=Available', 'condition=Ready=False', 'jsonpath={.status.phase}=Running', "
+    "'create' or 'delete'"
+)
 
 
 class Condition(Protocol):
