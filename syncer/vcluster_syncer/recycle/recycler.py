@@ -132,8 +132,13 @@ class Recycler:
         `read_before` is what etcd answered. The nodes that were mirrored since are made anew.
         """
         self._seconds = {}
+        self.drop_checkpoints()
         before = self._etcd.parse(read_before)
-        wait = Barrier(self._client, await barrier.served(self._client), timeout=self._limits.barrier)
+        try:
+            served = await barrier.served(self._client)
+        except KubeError as error:
+            return Outcome(pristine=False, reason=str(error))
+        wait = Barrier(self._client, served, timeout=self._limits.barrier)
         late = tuple(key for key in _WRITTEN_LATE if key not in before.values)
         back = WayBack(self._etcd, wait, before, leave=_MIRRORED + late)
         try:

@@ -45,10 +45,13 @@ class WayBack:
         self.rounds = 0
 
     async def sweep(self) -> bool:
-        """Write back whatever differs, until nothing does; tells whether anything did."""
-        differed = False
+        """Write back whatever differs, until nothing does; tells whether anything did.
+
+        Where clients stay connected, who never stops writing has the last word after `_MOST_ROUNDS`.
+        """
+        rounds = 0
         while plan := await self._plan():
-            differed = True
+            rounds += 1
             self._count_round(plan)
             self.last = plan.keys
             if plan.irreversible:
@@ -57,7 +60,9 @@ class WayBack:
                 # Who keeps track of objects by uid (the garbage collector, ourselves) has seen them end.
                 raise NotPristine(f"objects of the baseline were deleted: {shown(plan.reborn)}")
             await self._write(first_part(plan))
-        return differed
+            if self._revive and rounds == _MOST_ROUNDS:
+                break
+        return rounds > 0
 
     async def confirm(self) -> None:
         """Wait until authorization and admission work by what was written."""

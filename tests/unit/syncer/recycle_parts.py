@@ -102,6 +102,10 @@ class FakeEtcd:
             written.learn(keys, self.store.commit(put=values, delete=gone))
         return written
 
+    async def prove_writable(self):
+        self._enter("prove_writable")
+        self.store.revision += 1
+
     def _enter(self, call):
         self.before(call)
         if call in self.failing:

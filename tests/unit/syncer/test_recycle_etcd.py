@@ -64,11 +64,11 @@ class EtcdServer:
             if self.faults:
                 return await self.faults.pop(0)(request)
             await asyncio.sleep(0)
-            return web.json_response(getattr(self, request.match_info["call"])(body))
+            return web.json_response(getattr(self, "_" + request.match_info["call"])(body))
         finally:
             self.active -= 1
 
-    def range(self, body):
+    def _range(self, body):
         start, end = (base64.b64decode(body[name]) for name in ("key", "range_end"))
         keys = sorted(key for key in self.store.values if start <= key < end)
         since = int(body.get("min_mod_revision", 0))
@@ -82,7 +82,7 @@ class EtcdServer:
         value = b"" if body.get("keys_only") else self.store.values[key]
         return {**pair, "value": encoded(value)} if value else pair
 
-    def txn(self, body):
+    def _txn(self, body):
         put, delete = {}, []
         for operation in body["success"]:
             [(name, asked)] = operation.items()
@@ -92,6 +92,10 @@ class EtcdServer:
             else:
                 delete.append(key)
         return {"header": {"revision": str(self.store.commit(put=put, delete=delete))}, "succeeded": True}
+
+    def _put(self, body):
+        self.store.put(base64.b64decode(body["key"]), base64.b64decode(body["value"]))
+        return {"header": {"revision": str(self.store.revision)}}
 
 
 def test_everything_below_the_prefix_is_read_at_one_revision():
@@ -114,7 +118,7 @@ def test_what_somebody_else_read_is_the_same():
         async with EtcdServer.open() as (server, etcd):
             server.put(MAP, b"value")
             baseline = await etcd.baseline()
-            assert etcd.parse(server.range(server.requests[-1])) == baseline
+            assert etcd.parse(server._range(server.requests[-1])) == baseline
 
     asyncio.run(main())
 
@@ -140,7 +144,7 @@ def test_what_was_written_later_is_listed_and_the_rest_is_counted():
             changed = await etcd.changed_since(since)
             assert changed.stamps == {MAP: Stamp(2, since + 1), b"new": Stamp(since + 2, since + 2)}
             assert (changed.total, changed.revision) == (3, since + 2)
-            assert all("value" not in each for each in server.range(server.requests[-1])["kvs"])
+            assert all("value" not in each for each in server._range(server.requests[-1])["kvs"])
             everything = await etcd.keys()
             assert (len(everything.stamps), everything.total) == (3, 3)
 
@@ -180,6 +184,19 @@ def test_many_keys_of_a_collection_are_written_one_by_one_several_at_a_time():
             assert len(set(written.keys.values())) == len(server.requests) == 100
             assert written.collections == {"configmaps": max(written.keys.values())}
             assert 1 < server.most_active <= 16
+
+    asyncio.run(main())
+
+
+def test_that_it_can_be_written_is_proved_outside_of_what_clusters_have():
+    async def main():
+        async with EtcdServer.open() as (server, etcd):
+            server.put(MAP)
+            before = await etcd.keys()
+            await etcd.prove_writable()
+            await etcd.prove_writable()
+            assert (await etcd.keys()).stamps == before.stamps
+            assert len(server.store.values) == 2
 
     asyncio.run(main())
 
@@ -246,6 +263,7 @@ CALLS = {
     "changed_since": lambda etcd: etcd.changed_since(1),
     "keys": lambda etcd: etcd.keys(),
     "commit": lambda etcd: etcd.commit(put={MAP: b"-"}, delete=[SECRET]),
+    "prove_writable": lambda etcd: etcd.prove_writable(),
 }
 
 
