@@ -9,6 +9,7 @@ only times are given up, and each place is named here with its reason.
 from __future__ import annotations
 
 import copy
+import hashlib
 import ipaddress
 import json
 import re
@@ -21,9 +22,12 @@ from pytest_vcluster.comparison.state import ApiState, Object
 TIME = "<a time>"
 _UID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _IP = r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9]|\.[0-9])"
-_OWN = re.compile(f"{_UID}|{_IP}")
+_DIGEST = r"(?<=:)[0-9a-f]{24}(?![0-9a-f])"
+_OWN = re.compile(f"{_UID}|{_IP}|{_DIGEST}")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\s*", re.DOTALL)
 _SERVICE_RANGES = "servicecidrs.networking.k8s.io"
+# From 1.37 on the controller manager publishes the cluster's authority in one whose name ends with a digest of it.
+_TRUST_BUNDLES = "clustertrustbundles.certificates.k8s.io"
 
 # Each cluster has authorities of its own. Which of the several a ConfigMap holds is compared.
 _WITH_CERTIFICATES = re.compile(r"[^/]+/kube-root-ca\.crt|kube-system/extension-apiserver-authentication")
@@ -39,7 +43,9 @@ def comparable(state: ApiState) -> ApiState:
     certificates: dict[str, str] = {}
     for name, config_map in sorted(objects.get("configmaps", {}).items()):
         if _WITH_CERTIFICATES.fullmatch(name):
-            _name_certificates(name, config_map, certificates)
+            _name_certificates(name, config_map.get("data") or {}, certificates)
+    for name, bundle in sorted(objects.get(_TRUST_BUNDLES, {}).items()):
+        _name_certificates(name, bundle["spec"], certificates)
     for found in objects.values():
         for each in found.values():
             _anyones(each["metadata"])
@@ -59,7 +65,12 @@ def _words_for(objects: Mapping[str, Mapping[str, Object]]) -> Callable[[re.Matc
     """What to write in place of a UID or an address."""
     cidrs = objects.get(_SERVICE_RANGES, {}).get("kubernetes", {}).get("spec", {}).get("cidrs") or ()
     ranges = [ipaddress.ip_network(cidr) for cidr in cidrs]
-    words: dict[str, str] = {}
+    words: dict[str, str] = {
+        hashlib.sha256(each["spec"].get("trustBundle", "").encode()).hexdigest()[
+            :24
+        ]: "<the digest of its certificates>"
+        for each in objects.get(_TRUST_BUNDLES, {}).values()
+    }
 
     def word(match: re.Match[str]) -> str:
         text = match.group()
@@ -84,13 +95,12 @@ def _place_of(text: str, ranges: list[ipaddress.IPv4Network | ipaddress.IPv6Netw
     )
 
 
-def _name_certificates(name: str, config_map: dict[str, Any], words: dict[str, str]) -> None:
+def _name_certificates(name: str, data: dict[str, Any], words: dict[str, str]) -> None:
     """Write where each certificate was seen first in its place."""
 
     def word(match: re.Match[str]) -> str:
         return words.setdefault(match.group().strip(), f"<the certificate of {name} {key}>")
 
-    data = config_map.get("data") or {}
     for key, value in data.items():
         data[key] = _CERTIFICATE.sub(word, value)
 

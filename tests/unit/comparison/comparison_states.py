@@ -1,6 +1,7 @@
 """A small cluster as a state, made anew with its own UIDs, addresses, certificates and times for every number."""
 
 import copy
+import hashlib
 from typing import Any
 
 from pytest_vcluster.comparison import ApiState, Schemas
@@ -33,6 +34,11 @@ def metadata(number: int, which: int, name: str, namespace: str = "", **more: An
         "managedFields": [entry],
         **more,
     }
+
+
+def trust_bundle(number: int, certificate: str) -> dict[str, Any]:
+    name = f"kubernetes.io:server:{hashlib.sha256(certificate.encode()).hexdigest()[:24]}"
+    return {name: {"metadata": metadata(number, 8, name), "spec": {"trustBundle": certificate}}}
 
 
 def node(number: int, which: int, name: str) -> dict[str, Any]:
@@ -94,6 +100,7 @@ def cluster(number: int = 1) -> ApiState:
                 },
             },
             "clusterroles.rbac.authorization.k8s.io": {"admin": role},
+            "clustertrustbundles.certificates.k8s.io": trust_bundle(number, certificate),
             "nodes": {f"node-{which}": node(number, which, f"node-{which}") for which in (1, 2)},
             "pods": {},
         },

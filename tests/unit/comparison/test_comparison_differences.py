@@ -2,13 +2,17 @@ import functools
 import json
 
 import pytest
-from comparison_states import cluster, metadata, pem, uid
+from comparison_states import cluster, metadata, pem, trust_bundle, uid
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_vcluster.comparison import ApiState, Schemas, differences
 from pytest_vcluster.comparison.differing import shortened
 
+TRUST_BUNDLES = "clustertrustbundles.certificates.k8s.io"
+BUNDLE = f"{TRUST_BUNDLES} kubernetes.io:server:<the digest of its certificates>"
+OF_BUNDLE = '"<the certificate of kubernetes.io:server:<the digest of its certificates> trustBundle>"'
+OTHER_BUNDLE = next(iter(cluster(2).objects[TRUST_BUNDLES]))
 numbers = st.integers(min_value=1, max_value=10_000)
 
 
@@ -81,6 +85,16 @@ def _no_role(state):
 
 def _wrong_certificate(state):
     state.objects["configmaps"]["kube-system/kube-root-ca.crt"]["data"]["ca.crt"] = pem("somebody else's")
+
+
+def _trust_bundle_of_another_cluster(state):
+    state.objects[TRUST_BUNDLES].clear()
+    state.objects[TRUST_BUNDLES].update(trust_bundle(2, pem("servers of 1")))
+
+
+def _trust_bundle_of_another_name(state):
+    (bundle,) = state.objects[TRUST_BUNDLES].values()
+    bundle["spec"]["trustBundle"] += "more"
 
 
 def _no_certificate(state):
@@ -159,11 +173,17 @@ ENTRY = '{"apiVersion": "v1", "fieldsV1": {}, "manager": "a-test", "operation": 
         (
             _no_certificate,
             [
+                f"{BUNDLE} .spec.trustBundle: {OF_DEFAULT} expected, {OF_SYSTEM} found",
                 f"configmaps default/kube-root-ca.crt .data[ca.crt]: missing, {OF_DEFAULT} expected",
                 f"configmaps kube-system/kube-root-ca.crt .data[ca.crt]: {OF_DEFAULT} expected, {OF_SYSTEM} found",
             ],
         ),
         (_other_range, [f"{RANGE} .spec.cidrs[0]: {SMALLER}"]),
+        (_trust_bundle_of_another_cluster, [f"{BUNDLE} .spec.trustBundle: {OF_DEFAULT} expected, {OF_BUNDLE} found"]),
+        (
+            _trust_bundle_of_another_name,
+            [f"{TRUST_BUNDLES} {OTHER_BUNDLE}: extra (written by kube-apiserver)", f"{BUNDLE}: missing"],
+        ),
         (_tainted, ['nodes node-2 .spec.taints: extra, [{"effect": "NoSchedule", "key": "a"}] found']),
         (_not_ready, ['nodes node-1 .status.conditions[Ready].status: "True" expected, "False" found']),
         (
