@@ -27,7 +27,7 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from vcluster_syncer.config import ConfigError, parse_restart, parse_restore, parse_tenant
+from vcluster_syncer.config import ConfigError, parse_read_before, parse_restart, parse_restore, parse_tenant
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
 from vcluster_syncer.kube.errors import KubeError
@@ -131,7 +131,7 @@ class _Doorway:
         """Bring a tenant back to its baseline."""
         name, body = request.match_info["name"], await request.read()
         if body:
-            return _json(await self._recyclers.recycle_unseen(name, orjson.loads(body)))
+            return _json(await self._recyclers.recycle_unseen(name, parse_read_before(body)))
         return _json(await self._recyclers.recycle(name))
 
     async def checkpoint(self, request: web.Request) -> web.Response:

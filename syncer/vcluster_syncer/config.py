@@ -124,6 +124,11 @@ def parse_tenant(body: bytes) -> TenantConfig:
     return config
 
 
+def parse_read_before(body: bytes) -> Mapping[str, Any]:
+    """Read what etcd answered to whoever read the state of a tenant before it was carried."""
+    return _parse(body, "recycle")
+
+
 def parse_restore(body: bytes) -> str:
     """Read which checkpoint to restore."""
     fields = _Fields(_parse(body, "restore"), "restore")
