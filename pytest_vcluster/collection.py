@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 REAL_CONTAINERS = ("kind", "existing")
 """Hosts whose pods run real containers."""
 
+OF_ONE_CLUSTER = ("crds", "manifests", "isolation", "nodes")
+"""Arguments of the marker that say what a cluster is like; the others choose it, or skip the test."""
+
+INSTEAD = {
+    "vcluster_module": "say it in a pytestmark of the module, or use the fixture vcluster",
+    "vcluster_session": "use the fixture vcluster, or vcluster_factory",
+}
+"""What to do where a test wishes something of a shared cluster."""
+
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Run a test once per version of the run, or on the one version that its marker pins."""
@@ -55,8 +64,25 @@ def check_markers(items: Sequence[pytest.Item]) -> None:
                 wish_at(node)
             except SettingsError as error:
                 wrong[str(error)] = None
+        if vain := _in_vain(item):
+            wrong[vain] = None
     if wrong:
         raise SettingsError("\n".join(wrong))
+
+
+def _in_vain(item: pytest.Item) -> str:
+    """What is wrong with a test's own marker that asks for something of a cluster which other tests use as well."""
+    names = getattr(item, "fixturenames", ())
+    shared = next((fixture for fixture in INSTEAD if fixture in names), None)
+    if shared is None or "vcluster" in names:
+        return ""
+    given = [name for mark in item.own_markers if mark.name == MARKER for name in mark.kwargs if name in OF_ONE_CLUSTER]
+    if not given:
+        return ""
+    return (
+        f"@pytest.mark.{MARKER} of {item.nodeid}: {', '.join(dict.fromkeys(given))} can't be had for one test of "
+        f"{shared}, which other tests use too; {INSTEAD[shared]}"
+    )
 
 
 def skip_without_containers(items: Sequence[pytest.Item], *, host: str) -> None:

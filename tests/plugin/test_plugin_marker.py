@@ -78,6 +78,42 @@ def test_a_cluster_knows_where_the_test_is_that_uses_it(runs: Runs) -> None:
     runs.again().assert_outcomes(passed=1)
 
 
+VAIN = [
+    ("vcluster_module", "crds='x.yaml', nodes=2", "crds, nodes can't be had for one test of vcluster_module, *"),
+    ("vcluster_session", "isolation='fresh'", "isolation can't be had for one test of vcluster_session, *"),
+]
+
+
+@pytest.mark.parametrize(("fixture", "arguments", "message"), VAIN)
+def test_a_wish_of_one_test_for_a_shared_cluster_is_refused(
+    runs: Runs, fixture: str, arguments: str, message: str
+) -> None:
+    (runs.path / "x.yaml").write_text(CRD % "one")
+    result = runs.test(f"import pytest\n@pytest.mark.vcluster({arguments})\ndef test_a({fixture}): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: @pytest.mark.vcluster of test_it.py::test_a: {message}"])
+    assert runs.world("open") == []
+
+
+def test_a_wish_that_chooses_a_shared_cluster_or_is_for_another_one_is_none_in_vain(runs: Runs) -> None:
+    runs.test(
+        """
+        import pytest
+
+        @pytest.mark.vcluster(version="1.35")
+        def test_a(vcluster_module): assert vcluster_module.version == "v1.35.8"
+
+        @pytest.mark.vcluster(nodes=2)
+        def test_b(vcluster, vcluster_session): pass
+
+        @pytest.mark.vcluster(nodes=2)
+        class TestAll:
+            def test_c(self, vcluster_module): pass
+            def test_d(self, vcluster): pass
+        """
+    ).assert_outcomes(passed=4)
+
+
 WRONG = [
     ("versions='1.36'", "got an unexpected keyword argument 'versions'. Allowed, all by name: version, crds, *nodes."),
     ("'1.36'", "too many positional arguments. Allowed, all by name: *"),
