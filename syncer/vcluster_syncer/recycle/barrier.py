@@ -149,6 +149,28 @@ class Barrier:
 
         await self._until(gone, f"namespace {name} to be gone")
 
+    async def node_ports(self, name: str) -> None:
+        """Have the API server read again which node ports are taken.
+
+        It looks into a copy of its own, and reads the stored one only when it allocates a port and finds that it
+        changed: so one is allocated, for a Service `name` that is deleted at once.
+        https://github.com/kubernetes/kubernetes/blob/master/pkg/registry/core/service/allocator/storage/storage.go
+        """
+        create, delete = canaries.node_port_service(name)
+
+        async def refused() -> str:
+            try:
+                await self._client.send(create)
+            except KubeError as error:
+                return str(error)
+            return ""
+
+        await self._until(refused, "a node port to be allocated")
+        try:
+            await self._client.send(delete)
+        except KubeError as error:
+            raise NotReached(f"the Service that had a node port allocated can't be deleted: {error}") from error
+
     async def discovery(self) -> None:
         """Wait until the API server serves the baseline's kinds, no more and no less."""
 

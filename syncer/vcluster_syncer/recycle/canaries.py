@@ -231,6 +231,22 @@ def dry_run_lease(name: str = PREFIX + "probe", *, namespace: str = _NAMESPACE) 
     return _dry_run(path, "coordination.k8s.io/v1", "Lease", name, spec={})
 
 
+def node_port_service(name: str) -> tuple[Request, Request]:
+    """Create a Service that has a node port, and delete it again."""
+    path = f"/api/v1/namespaces/{_NAMESPACE}/services"
+    spec = {"type": "NodePort", "ports": [{"port": 1}]}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+    return (
+        Request(method="POST", path=path, body=orjson.dumps(body)),
+        Request(method="DELETE", path=f"{path}/{name}"),
+    )
+
+
+def node_port_key(name: str) -> bytes:
+    """The key of the Service that `node_port_service` creates."""
+    return f"services/specs/{_NAMESPACE}/{name}".encode()
+
+
 def _limit_range(name: str) -> Sequence[tuple[str, dict[str, Any]]]:
     limits = [{"type": "PersistentVolumeClaim", "max": {"storage": "1"}}]
     limited = _object("v1", "LimitRange", name, namespace=_OTHER_NAMESPACE, spec={"limits": limits})

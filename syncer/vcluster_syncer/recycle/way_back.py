@@ -15,6 +15,9 @@ from vcluster_syncer.recycle.etcd import Etcd
 from vcluster_syncer.recycle.stored import Baseline, Plan, Stamp, assess, collections_of, first_part, shown, without
 
 _NAMESPACES = b"namespaces/"
+_PORT_RANGE = "ranges"
+_PORTS = frozenset({_PORT_RANGE, "services/specs"})
+"""What decides which node ports are taken."""
 _MOST_ROUNDS = 40
 _MOST_CANARY_ROUNDS = 6
 
@@ -65,11 +68,11 @@ class WayBack:
         return rounds > 0
 
     async def confirm(self) -> None:
-        """Wait until authorization and admission work by what was written."""
-        for _ in range(_MOST_CANARY_ROUNDS):
-            needed = canaries.needed(frozenset(self._unconfirmed))
-            namespaces = self._deleted_namespaces
-            if not needed and not namespaces:
+        """Wait until authorization, admission and allocation work by what was written."""
+        for number in range(_MOST_CANARY_ROUNDS):
+            touched, namespaces = frozenset(self._unconfirmed), self._deleted_namespaces
+            needed, ports = canaries.needed(touched), bool(touched & _PORTS)
+            if not needed and not namespaces and not ports:
                 return
             self._unconfirmed, self._deleted_namespaces = set(), set()
             waits = [self._wait.namespace_gone(name.decode()) for name in namespaces]
@@ -77,8 +80,14 @@ class WayBack:
                 named = canaries.named(needed, f"{self._token}{self.rounds}")
                 await self._etcd.commit(put=canaries.stored(named), delete=())
                 waits.append(self._wait.copies(named))
+            if ports:
+                name = f"{canaries.PREFIX}{self._token}-port{number}"
+                self.deleted.add(canaries.node_port_key(name))
+                waits.append(self._wait.node_ports(name))
             await asyncio.gather(*waits)
             await self.sweep()  # which takes the canaries away again
+            if ports:
+                self._unconfirmed.discard(_PORT_RANGE)  # changed by us, and known to the API server
         raise NotPristine(f"rights or admission keep changing: {', '.join(sorted(self._unconfirmed))}")
 
     async def confirm_discovery(self) -> None:
