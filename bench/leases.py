@@ -68,7 +68,7 @@ CONTENDER = Contender(
         Metric(name=names.GROWTH_RETIRED, unit=""),
     ),
     opened=opened,
-    most_rounds=3,
+    most_rounds=2,
 )
 
 

@@ -31,29 +31,29 @@ UNUSED_THREADS = "unused: threads started"
 
 PRISTINE_BACK_TO_BACK = "pristine: next cluster, back to back"
 PRISTINE_WITH_WORK = "pristine: next cluster, 200 ms of work"
-PRISTINE_POOL_OF_ONE = "pristine: next cluster, back to back, pool of one"
-PRISTINE_NAMESPACE = "pristine: next namespace of a shared cluster"
+PRISTINE_POOL_OF_ONE = "pristine: next cluster, pool of one"
+PRISTINE_NAMESPACE = "pristine: next namespace, shared cluster"
 PRISTINE_BETWEEN = {
-    PRISTINE_BACK_TO_BACK: "pristine:   between two tests' bodies",
-    PRISTINE_WITH_WORK: "pristine:   between two tests' bodies, 200 ms of work",
-    PRISTINE_POOL_OF_ONE: "pristine:   between two tests' bodies, pool of one",
-    PRISTINE_NAMESPACE: "pristine:   between two tests' bodies, namespaces",
+    PRISTINE_BACK_TO_BACK: "pristine:   between two bodies, back to back",
+    PRISTINE_WITH_WORK: "pristine:   between two bodies, 200 ms of work",
+    PRISTINE_POOL_OF_ONE: "pristine:   between two bodies, pool of one",
+    PRISTINE_NAMESPACE: "pristine:   between two bodies, namespaces",
 }
-PRISTINE_BODY = "pristine: body of such a test, without the 200 ms"
-PRISTINE_RETIRED = "pristine: clusters that could not be recycled, warm-up included"
-ENVTEST_OVER_BACK_TO_BACK = "pristine: envtest start + stop over back to back"
-ENVTEST_OVER_WITH_WORK = "pristine: envtest start + stop over 200 ms of work"
-TEMPLATE_OVER_BACK_TO_BACK = "pristine: start from template over back to back"
-TEMPLATE_OVER_WITH_WORK = "pristine: start from template over 200 ms of work"
+PRISTINE_BODY = "pristine: body of such a test, without work"
+PRISTINE_RETIRED = "pristine: clusters not recycled, warm-up too"
+ENVTEST_OVER_BACK_TO_BACK = "pristine: envtest start + stop / back to back"
+ENVTEST_OVER_WITH_WORK = "pristine: envtest start + stop / 200 ms of work"
+TEMPLATE_OVER_BACK_TO_BACK = "pristine: start from template / back to back"
+TEMPLATE_OVER_WITH_WORK = "pristine: start from template / 200 ms of work"
 
-OPERATOR_ISOLATED = "suite: a cluster per test, from the first test's body"
-OPERATOR_SHARED = "suite: one for all of a worker's, from the first test's body"
-OPERATOR_ISOLATED_WHOLE = "suite: a cluster per test, whole run"
-OPERATOR_SHARED_WHOLE = "suite: one for all of a worker's, whole run"
-OPERATOR_ISOLATED_STEADY = "suite: a cluster per test, per test of the second half"
-OPERATOR_SHARED_STEADY = "suite: one for all of a worker's, per test of the second half"
-OPERATOR_ISOLATED_BODY = "suite: a cluster per test, body of a test"
-OPERATOR_SHARED_BODY = "suite: one for all of a worker's, body of a test"
+OPERATOR_ISOLATED = "suite: cluster per test, from the first body"
+OPERATOR_SHARED = "suite: shared cluster, from the first body"
+OPERATOR_ISOLATED_STEADY = "suite:   cluster per test, second half, per test"
+OPERATOR_SHARED_STEADY = "suite:   shared cluster, second half, per test"
+OPERATOR_ISOLATED_BODY = "suite:   cluster per test, body of a test"
+OPERATOR_SHARED_BODY = "suite:   shared cluster, body of a test"
+OPERATOR_ISOLATED_WHOLE = "suite: cluster per test, whole run"
+OPERATOR_SHARED_WHOLE = "suite: shared cluster, whole run"
 
 RECYCLE = "recycle: {case}"
 RECYCLE_FAILED = "recycle: clusters that did not get back"
@@ -61,7 +61,7 @@ RECYCLE_FAILED = "recycle: clusters that did not get back"
 LEASES = "leases: a second, pytest -n {count}"
 LEASES_CLUSTERS = "leases:   clusters made in that run, -n {count}"
 GROWTH_FEW = "leases: API server after {few}, {what}"
-GROWTH_MOST = "leases: API server at its largest afterwards, {what}"
+GROWTH_MOST = "leases: API server at its most afterwards, {what}"
 GROWTH_RSS = "leases: growth of the API server, RSS"
 GROWTH_PRIVATE = "leases: growth of the API server, private"
 GROWTH_RETIRED = "leases: clusters retired on the way"

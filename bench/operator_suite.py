@@ -55,6 +55,7 @@ CONTENDER = Contender(
         Metric(name=names.OPERATOR_SHARED_WHOLE, unit="s"),
     ),
     opened=opened,
+    most_rounds=3,
 )
 
 

@@ -17,6 +17,7 @@ from bench.model import Contender, Ground, Metric, Once, Samples
 from bench.recycling import RECORD
 
 _REPEATS, _REPEATS_QUICK = 5, 2
+_TURN_SECONDS = 1800.0
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def opened(ground: Ground) -> Iterator[Once]:
         made = suite.project(ground, f"recycle-{next(turns)}", tests="")
         arguments = (ground.version, str(made.directory), str(repeats))
         with suite.launched(made, "bench.recycling", *arguments) as process:
-            suite.finish(made, process)
+            suite.finish(made, process, within=_TURN_SECONDS)
         notes = [json.loads(line) for line in (made.directory / RECORD).read_text(encoding="utf-8").splitlines()]
         for note in notes:
             if not note["pristine"]:

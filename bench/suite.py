@@ -152,10 +152,16 @@ def retired(said: str) -> dict[str, int]:
     return {reason: int(count) for count, reason in _RETIRED.findall(said)}
 
 
-def finish(made: Project, process: subprocess.Popen[bytes], *, expected: Sequence[int] = (0,)) -> None:
+def finish(
+    made: Project,
+    process: subprocess.Popen[bytes],
+    *,
+    expected: Sequence[int] = (0,),
+    within: float = _DEADLINE_SECONDS,
+) -> None:
     """Wait for a process of the project to end well; NotMeasured with its last words when it does not."""
-    if not ended(process, within=_DEADLINE_SECONDS):
-        raise NotMeasured(f"the run did not end within {_DEADLINE_SECONDS:.0f} s; its last words:\n{tail(made.log)}")
+    if not ended(process, within=within):
+        raise NotMeasured(f"the run did not end within {within:.0f} s; its last words:\n{tail(made.log)}")
     if process.returncode not in expected:
         raise NotMeasured(f"the run ended with {process.returncode}; its last words:\n{tail(made.log, 25)}")
 
