@@ -135,6 +135,9 @@ class FakeBarrier:
     async def namespace_gone(self, name):
         self._note("namespace_gone", name)
 
+    async def node_ports(self, name):
+        self._note("node_ports", name)
+
     async def discovery(self):
         self._note("discovery", None)
 
