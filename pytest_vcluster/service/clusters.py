@@ -275,8 +275,8 @@ class Clusters:
         holder = self._pool.seat(occupant.seat).former
         reason = await self._way_back(occupant, cluster)
         self._statistics.differences += [f"after {holder}: {line}" for line in cluster.differences]
-        if reason or occupant.leaving or cluster.died.is_set():
-            ending = occupant.leaving or occupant.shared.ending or self._pool.closed
+        ending = occupant.leaving or occupant.shared.ending or self._pool.closed
+        if reason or ending or cluster.died.is_set():
             if reason and reason is not _FRESH and not ending:
                 _log.info("%s is retired: %s", cluster.name, reason)
                 self._statistics.not_recycled(reason)

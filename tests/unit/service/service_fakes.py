@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -33,14 +34,29 @@ class FakeCluster:
         self.backend = server.sockets[0].getsockname()[:2]
         self.died, self.deaths = asyncio.Event(), []
         self.on_host = asyncio.Event()
-        self.recycles = lambda: "this one can't"
-        self.laid, self.differences = False, ()
+        self.recycles, self.recycles_later = lambda: "this one can't", lambda: False
+        self.settles = lambda _about: None
+        self.restores = lambda: ""
+        self.laid, self.differences, self.checkpoints = False, (), []
 
     async def settle(self, *, about):
+        self.settles(about)
         self.laid = True
         return 8
 
+    async def checkpoint(self):
+        self.checkpoints.append(f"checkpoint-{len(self.checkpoints)}")
+        return self.checkpoints[-1]
+
+    async def restore(self, checkpoint):
+        if checkpoint not in self.checkpoints:
+            raise ProvisionError(f"The checkpoint could not be restored: there is no {checkpoint!r}")
+        return self.restores()
+
     async def recycle(self):
+        while self.recycles_later():
+            await asyncio.sleep(0.005)
+        self.checkpoints.clear()
         return self.recycles()
 
     def facts(self, url):
@@ -65,6 +81,7 @@ class FakeBackplane:
         self.settings, self.directory, self.starter, self.progress = settings, directory, starter, progress
         self.wishes = Path(os.environ["FAKE_WISHES"])
         self.count = 0
+        self.baselines = set()
 
     def wishes_for(self, name):
         path = self.wishes / name
@@ -104,7 +121,12 @@ class FakeBackplane:
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         cluster = FakeCluster(name, version, process, server)
         cluster.deaths, cluster.died = deaths, died
+        cluster.on_host.set()
+        cluster.laid = baseline in self.baselines
+        cluster.settles = lambda about: self.settle(name, baseline, about)
+        cluster.restores = lambda: self.wishes_for("restless")
         if self.wishes_for("recycling"):
+            cluster.recycles_later = lambda: self.wishes_for("recycling-waits")
             cluster.recycles = lambda: self.note(f"recycle {name}") or self.wishes_for("unrecyclable")
         try:
             yield cluster
@@ -112,6 +134,13 @@ class FakeBackplane:
             server.close()
             process.kill()
             await process.exited
+
+    def settle(self, name, baseline, about):
+        self.note(f"settle {name} {about}")
+        if trouble := self.wishes_for("unsettled"):
+            raise ProvisionError(trouble)
+        if not self.wishes_for("unclonable"):
+            self.baselines.add(baseline)
 
     async def host_ready(self):
         self.note("host")
@@ -177,6 +206,13 @@ class Machine:
                             found[int(entry.name)] = command
         return found
 
+    def kill(self, part):
+        """Kill the processes whose log is named like `part`."""
+        for pid in self.pids("sleep"):
+            with contextlib.suppress(OSError):
+                if part in Path(f"/proc/{pid}/fd/1").readlink().name:
+                    os.kill(pid, signal.SIGKILL)
+
     def service(self):
         """Run services; what one of them has forked bears its command line until it becomes something else."""
         found = self.pids("-m pytest_vcluster.service ")
@@ -204,8 +240,9 @@ def until(check, *, seconds=5.0):
     return found
 
 
-def request(version=VERSION, *, expected=1, nodes=DEFAULT_NODES, holder="test_x"):
-    return LeaseRequest(version=version, isolation="recycle", nodes=nodes, holder=holder, expected={version: expected})
+def request(version=VERSION, *, expected=1, nodes=DEFAULT_NODES, holder="test_x", isolation="recycle", **wish):
+    count = {version: expected}
+    return LeaseRequest(version=version, isolation=isolation, nodes=nodes, holder=holder, expected=count, **wish)
 
 
 def talk(gate, data=b"hello"):
