@@ -15,6 +15,8 @@ from soak.world import World
 
 _CUT = 0.3
 _LIVELY = 0.25
+_GENTLE = 0.75
+"""Of the leases: a cluster that lost an object of its baseline may be thrown away instead of put back."""
 _FEW, _SOME, _SEVERAL = (1, 4), (4, 12), (12, 28)
 """Moves of a lease; a move has two steps on average."""
 
@@ -27,7 +29,8 @@ def scenario(seed: int) -> Scenario:
     dice = Dice(seed)
     world = World(dice)
     count = dice.between(*dice.weighted((_FEW, _SOME, _SEVERAL), (2, 5, 3)))
-    moves = [dice.weighted(MOVES, [move.weight for move in MOVES]) for _ in range(count)]
+    allowed = [move for move in MOVES if not move.rough] if dice.chance(_GENTLE) else MOVES
+    moves = [dice.weighted(allowed, [move.weight for move in allowed]) for _ in range(count)]
     moves += [move for probability, move in RARE if dice.chance(probability)]
     lanes: list[list[Step]] = [[] for _ in range(dice.weighted((1, 2, 3), (5, 3, 2)))]
     for move in moves:

@@ -111,21 +111,6 @@ def change_of_system_role(world: World) -> list[Step]:
 
 
 @move(2)
-def deletion_of_system_role(world: World) -> list[Step]:
-    """A role or a binding that every cluster has, gone."""
-    plural, name = world.dice.pick(
-        (
-            ("clusterroles", "view"),
-            ("clusterroles", "system:aggregate-to-edit"),
-            ("clusterrolebindings", "system:discovery"),
-            ("clusterrolebindings", "system:basic-user"),
-            ("clusterroles", "system:controller:job-controller"),
-        )
-    )
-    return [world.delete(of_baseline(plural, name))]
-
-
-@move(2)
 def certificate_request(world: World) -> list[Step]:
     """A CertificateSigningRequest: signed if it is approved, or denied, or left alone."""
     dice = world.dice
@@ -144,6 +129,5 @@ def certificate_request(world: World) -> list[Step]:
 
 
 MOVES: tuple[Move, ...] = (
-    role, cluster_role, more_for_all, aggregated_role, change_of_system_role, deletion_of_system_role,
-    certificate_request,
+    role, cluster_role, more_for_all, aggregated_role, change_of_system_role, certificate_request,
 )  # fmt: skip

@@ -138,7 +138,7 @@ def flow_schema(world: World) -> list[Step]:
     if dice.chance(0.5):
         name = dice.pick(("global-default", "catch-all", "service-accounts", "exempt"))
         made = of_baseline("flowschemas", name)
-        return [dice.pick((world.delete(made), world.merge(made, {"spec": {"matchingPrecedence": 9000}})))]
+        return [world.merge(made, {"spec": {"matchingPrecedence": 9000}})]
     level = {"type": "Limited", "limited": {"nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}}}
     steps = [world.create("prioritylevelconfigurations", {"spec": level})]
     spec = {

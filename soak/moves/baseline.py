@@ -5,52 +5,58 @@ The one rule: whatever the API server lets an administrator do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from soak.model import JSON_PATCH, MERGE, Step
 from soak.moves.move import Move, move
 from soak.world import NAMESPACES, World, of_baseline
 
+_SYSTEM_OBJECTS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+    ("serviceaccounts", ("default",), NAMESPACES),
+    ("configmaps", ("kube-root-ca.crt",), NAMESPACES),
+    ("configmaps", ("extension-apiserver-authentication",), ("kube-system",)),
+    ("services", ("kubernetes",), ("default",)),
+    ("namespaces", ("kube-node-lease", "kube-public"), ("",)),
+    ("nodes", ("node-1", "node-2", "node-3"), ("",)),
+    ("clusterroles", ("view", "system:aggregate-to-edit", "system:controller:job-controller"), ("",)),
+    ("clusterrolebindings", ("system:discovery", "system:basic-user"), ("",)),
+    ("apiservices", ("v1.batch", "v1.apps", "v2.autoscaling", "v1.policy"), ("",)),
+    ("flowschemas", ("global-default", "catch-all", "service-accounts"), ("",)),
+)
+
 
 @move(2)
 def default_service_account(world: World) -> list[Step]:
-    """A namespace's default ServiceAccount: changed, or gone and made again by a controller."""
+    """A namespace's default ServiceAccount changed."""
     made = of_baseline("serviceaccounts", "default", world.dice.pick(NAMESPACES))
     change = {"automountServiceAccountToken": False, "imagePullSecrets": [{"name": "none"}]}
-    return [world.dice.pick((world.merge(made, change), world.delete(made)))]
+    return [world.merge(made, change)]
 
 
 @move(2)
 def root_certificate(world: World) -> list[Step]:
-    """A kube-root-ca.crt: changed, or gone; a controller puts it right, with another UID."""
+    """A kube-root-ca.crt changed; a controller puts it right."""
     made = of_baseline("configmaps", "kube-root-ca.crt", world.dice.pick(NAMESPACES))
-    return [world.dice.pick((world.merge(made, {"data": {"ca.crt": "none"}}), world.delete(made)))]
+    return [world.merge(made, {"data": {"ca.crt": "none"}})]
 
 
 @move(1)
 def authentication_config_map(world: World) -> list[Step]:
-    """What the API server tells its extensions: gone, or changed."""
+    """What the API server tells its extensions changed."""
     made = of_baseline("configmaps", "extension-apiserver-authentication", "kube-system")
-    return [world.dice.pick((world.merge(made, {"data": {"more": "x"}}), world.delete(made)))]
+    return [world.merge(made, {"data": {"more": "x"}})]
 
 
 @move(3)
 def kubernetes_service(world: World) -> list[Step]:
-    """The Service that the API server itself is found by: changed, or gone for a while, or another one."""
-    dice = world.dice
+    """The Service that the API server itself is found by changed."""
     made = of_baseline("services", "kubernetes", "default")
-    body = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "kubernetes", "namespace": "default"},
-        "spec": {"ports": [{"port": 80}], "selector": dice.selector()},
-    }
-    gone = world.step("DELETE", made.path())
-    choices = (
-        [world.merge(made, {"metadata": {"labels": dice.labels()}})],
-        [world.merge(made, {"spec": {"type": "NodePort"}})],
-        [gone],
-        [gone, world.step("POST", "/api/v1/namespaces/default/services", body=body)],
+    changes: tuple[object, ...] = (
+        {"metadata": {"labels": world.dice.labels()}},
+        {"spec": {"type": "NodePort"}},
+        {"spec": {"selector": world.dice.selector()}},
     )
-    return dice.pick(choices)
+    return [world.merge(made, change) for change in world.dice.some(changes)]
 
 
 @move(3)
@@ -67,15 +73,9 @@ def labels_of_namespaces(world: World) -> list[Step]:
     return [world.merge(made, world.dice.pick(changes))]
 
 
-@move(1)
-def deletion_of_namespace(world: World) -> list[Step]:
-    """The one system namespace that can be deleted, and those that can't."""
-    return [world.step("DELETE", of_baseline("namespaces", world.dice.pick(NAMESPACES)).path())]
-
-
 @move(3)
 def nodes(world: World) -> list[Step]:
-    """A node cordoned, tainted, labelled, with another capacity, or gone."""
+    """A node cordoned, tainted, labelled, with another capacity."""
     dice = world.dice
     made = of_baseline("nodes", f"node-{dice.between(1, 3)}")
     taint = {"key": "example.org/t", "value": "x", "effect": dice.pick(("NoSchedule", "NoExecute"))}
@@ -87,8 +87,6 @@ def nodes(world: World) -> list[Step]:
     steps = [world.merge(made, change) for change in dice.some(changes)]
     if dice.chance(0.2):
         steps.append(world.merge(made, {"status": {"capacity": {"example.org/gpu": "2"}}}, subresource="status"))
-    if dice.chance(0.15):
-        steps.append(world.delete(made))
     return steps
 
 
@@ -102,49 +100,81 @@ def priority_classes(world: World) -> list[Step]:
 
 @move(2)
 def system_api_services(world: World) -> list[Step]:
-    """An APIService of a built-in group: gone, and registered again by the API server, or changed."""
+    """An APIService of a built-in group changed."""
     dice = world.dice
     made = of_baseline("apiservices", dice.pick(("v1.batch", "v1.apps", "v2.autoscaling", "v1.policy")))
-    change = {"spec": {"versionPriority": dice.between(1, 99)}, "metadata": {"labels": dice.labels()}}
-    return [dice.pick((world.delete(made), world.merge(made, change)))]
+    return [
+        world.merge(made, {"spec": {"versionPriority": dice.between(1, 99)}, "metadata": {"labels": dice.labels()}})
+    ]
 
 
 @move(1)
 def service_range(world: World) -> list[Step]:
-    """The range and the address that Services come from."""
-    dice = world.dice
-    made = of_baseline("servicecidrs", "kubernetes")
-    finalizers = [{"op": "remove", "path": "/metadata/finalizers"}]
-    choices = (
-        [world.merge(made, {"metadata": {"labels": dice.labels()}})],
-        [world.delete(made)],
-        [world.delete(made), world.step("PATCH", made.path(), body=finalizers, content_type=JSON_PATCH)],
-        [world.step("DELETE", "/apis/networking.k8s.io/v1/ipaddresses")],
-    )
-    return dice.pick(choices)
+    """The range that Services come from, labelled."""
+    return [world.merge(of_baseline("servicecidrs", "kubernetes"), {"metadata": {"labels": world.dice.labels()}})]
 
 
 @move(2)
 def collections(world: World) -> list[Step]:
-    """Everything of a kind in a namespace, or in the cluster, at once."""
-    path = world.dice.weighted(
+    """Everything of a kind at once, of which a new cluster has nothing."""
+    path = world.dice.pick(
         (
-            "/api/v1/namespaces/default/configmaps",
             "/api/v1/namespaces/default/secrets",
+            "/api/v1/namespaces/default/pods",
             "/apis/apps/v1/namespaces/default/deployments",
-            "/api/v1/namespaces/kube-system/serviceaccounts",
-            "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles",
-            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-            "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas",
+            "/apis/batch/v1/namespaces/default/jobs",
             "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
             "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-        ),
-        (6, 3, 3, 1, 1, 1, 1, 2, 2),
+        )
     )
     return [world.step("DELETE", path)]
 
 
-@move(1)
+@move(3, rough=True)
+def collections_of_the_system(world: World) -> list[Step]:
+    """Everything of a kind at once, the system's own included."""
+    path = world.dice.pick(
+        (
+            "/api/v1/namespaces/default/configmaps",
+            "/api/v1/namespaces/kube-system/serviceaccounts",
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles",
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas",
+            "/apis/networking.k8s.io/v1/ipaddresses",
+        )
+    )
+    return [world.step("DELETE", path)]
+
+
+@move(12, rough=True)
+def deletion_of_system_object(world: World) -> list[Step]:
+    """One of the system's objects gone; some are made again by a controller, with another UID."""
+    dice = world.dice
+    plural, names, places = dice.pick(_SYSTEM_OBJECTS)
+    made = of_baseline(plural, dice.pick(names), dice.pick(places))
+    return [world.delete(made)]
+
+
+@move(2, rough=True)
+def another_kubernetes_service(world: World) -> list[Step]:
+    """Another Service of the name that the API server is found by."""
+    made = of_baseline("services", "kubernetes", "default")
+    metadata = {"name": made.name, "namespace": made.namespace}
+    spec = {"ports": [{"port": 80}], "selector": world.dice.selector()}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    return [world.step("DELETE", made.path()), world.step("POST", made.kind.path(namespace=made.namespace), body=body)]
+
+
+@move(2, rough=True)
+def service_range_gone(world: World) -> list[Step]:
+    """The range that Services come from deleted, and perhaps let go of."""
+    made = of_baseline("servicecidrs", "kubernetes")
+    finalizers = [{"op": "remove", "path": "/metadata/finalizers"}]
+    free = [world.step("PATCH", made.path(), body=finalizers, content_type=JSON_PATCH)]
+    return [world.delete(made), *(free if world.dice.chance(0.5) else [])]
+
+
+@move(3, rough=True)
 def finalizers_of_system_objects(world: World) -> list[Step]:
     """A system's object that is deleted and never goes."""
     plural, name, place = world.dice.pick(
@@ -166,6 +196,6 @@ def finalizers_of_system_objects(world: World) -> list[Step]:
 
 MOVES: tuple[Move, ...] = (
     default_service_account, root_certificate, authentication_config_map, kubernetes_service, labels_of_namespaces,
-    deletion_of_namespace, nodes, priority_classes, system_api_services, service_range, collections,
-    finalizers_of_system_objects,
+    nodes, priority_classes, system_api_services, service_range, collections, collections_of_the_system,
+    deletion_of_system_object, another_kubernetes_service, service_range_gone, finalizers_of_system_objects,
 )  # fmt: skip

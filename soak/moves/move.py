@@ -21,6 +21,8 @@ class Move:
     name: str
     weight: int
     make: Make
+    rough: bool = False
+    """Takes away what a cluster can hardly be without; few leases do such things."""
 
     def __call__(self, world: World) -> list[Step]:
         """Its steps; those of a move within a move count as the outer one's."""
@@ -31,6 +33,6 @@ class Move:
             world.move = outer
 
 
-def move(weight: int) -> Callable[[Make], Move]:
+def move(weight: int, *, rough: bool = False) -> Callable[[Make], Move]:
     """Make a move of a function, by its name."""
-    return lambda make: Move(make.__name__, weight, make)
+    return lambda make: Move(make.__name__, weight, make, rough)

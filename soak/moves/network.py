@@ -123,7 +123,7 @@ def ip_address(world: World) -> list[Step]:
     return [world.create("ipaddresses", parts, name=name, metadata=managed)]
 
 
-@move(1)
+@move(2, rough=True)
 def service_cidr(world: World) -> list[Step]:
     """Another range for Services, and a Service in it."""
     cidr = f"10.{world.dice.between(200, 205)}.0.0/24"
