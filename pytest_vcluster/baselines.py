@@ -38,7 +38,9 @@ def baseline_id(wish: Wish, prepare: Callable[..., object] | None, *, files: Man
     content: list[object] = [[found.object for found in files.objects(path)] for path in paths]
     if prepare is not None:
         content.append(list(_traits(prepare)))
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+    # Twice, because YAML has keys that are no texts, and can't be sorted with those that are.
+    plain = json.loads(json.dumps(content, default=repr))
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
     return BaselineId(digest=digest, about="" if prepare is not None else ", ".join(map(str, paths)))
 
 
@@ -47,25 +49,32 @@ def name_of(prepare: Callable[..., object]) -> str:
     return str(getattr(prepare, "__qualname__", None) or repr(prepare))
 
 
-def _traits(value: Any) -> Iterator[object]:
+def _traits(value: Any, around: tuple[object, ...] = ()) -> Iterator[object]:
     """What makes a function the one it is, the same in every process that imported it."""
+    if any(value is each for each in around):  # a function may close over itself
+        yield "itself"
+        return
+    around = (*around, value)
     if isinstance(value, functools.partial):
-        yield from _traits(value.func)
-        yield [repr(value.args), repr(sorted(value.keywords.items()))]
+        yield from _traits(value.func, around)
+        yield [_told(value.args), _told(tuple(sorted(value.keywords.items())))]
         return
     function = getattr(value, "__func__", value)
+    if function is not value:  # a method, which is its object's as well
+        yield from _traits(value.__self__, around)
     code = getattr(function, "__code__", None)
     if code is None:  # an object that can be called
         yield [type(value).__module__, type(value).__qualname__, repr(value)]
         return
-    yield [function.__module__, function.__qualname__, repr(function.__defaults__), repr(function.__kwdefaults__)]
+    keywords = tuple(sorted((function.__kwdefaults__ or {}).items()))
+    yield [function.__module__, function.__qualname__, _told(function.__defaults__), _told(keywords)]
     yield from _instructions(code)
     for cell in function.__closure__ or ():
         held = cell.cell_contents
         if callable(held):
-            yield from _traits(held)
+            yield from _traits(held, around)
         else:
-            yield repr(held)
+            yield _told(held)
 
 
 def _instructions(code: CodeType) -> Iterator[object]:
@@ -74,4 +83,13 @@ def _instructions(code: CodeType) -> Iterator[object]:
         if isinstance(constant, CodeType):
             yield from _instructions(constant)
         else:
-            yield repr(constant)
+            yield _told(constant)
+
+
+def _told(value: object) -> str:
+    """Say what a value is in the words of every process: the order of a set differs between them."""
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(_told, value)))}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_told, value))})"
+    return repr(value)
