@@ -6,6 +6,7 @@ is told; such a baseline is laid into each cluster anew.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -13,9 +14,9 @@ from pytest_vcluster.controlplane.networks import ServiceRange, mover
 from pytest_vcluster.controlplane.template import ORIGIN, Template, from_state
 
 _UID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-# `metadata.uid` in the two encodings that an API server stores: field 5 of ObjectMeta, 36 bytes long, and JSON.
+# `metadata.uid` in protobuf: field 5 of ObjectMeta, 36 bytes long. Metadata comes first, so the first match is it.
 # https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto
-_OWN_UID = re.compile(rb'(?:\x2a\x24|"uid":")(%s)' % _UID)
+_OWN_UID = re.compile(rb"\x2a\x24(%s)" % _UID)
 # Mirrored by the syncer from nodes that every cluster has of its own.
 _OF_THE_HOST = (b"minions/",)
 _BOUND_TO_HOST = {
@@ -48,6 +49,14 @@ def template_of(
     move = mover(service_range, ORIGIN)
     moved = {move(key): move(value) for key, value in state.items() if not key.startswith(_OF_THE_HOST)}
     plain = from_state(version, moved, root_ca)
-    uids = {match.decode() for value in moved.values() for match in _OWN_UID.findall(value)}
+    uids = {_own_uid(value) for value in moved.values()} - {""}
     uids |= {str(metadata["uid"]) for value in root_ca.values() if isinstance(metadata := value["metadata"], dict)}
     return Template(version=version, entries=plain.entries, root_ca=plain.root_ca, uids=frozenset(uids))
+
+
+def _own_uid(value: bytes) -> str:
+    """The uid of a stored object, in either of the two encodings; empty if it has none."""
+    if value.startswith(b"{"):
+        return str(json.loads(value).get("metadata", {}).get("uid", ""))
+    found = _OWN_UID.search(value)
+    return found.group(1).decode() if found else ""

@@ -24,7 +24,8 @@ ORIGIN = SERVICE_RANGES[0]
 # Never part of a template: what names one server or one moment. The API server writes these again when it starts.
 VOLATILE = (
     b"events/",
-    b"leases/",
+    b"leases/kube-node-lease/",
+    b"leases/kube-system/",
     b"masterleases/",
     b"peerserverleases/",
     b"configmaps/kube-system/extension-apiserver-authentication",
