@@ -145,7 +145,9 @@ class VirtualCluster:
             if self._read_before is None:
                 return "its baseline was never taken"
             before, self._read_before = self._read_before, None
-            await self.on_host.wait()
+            await self._on_host_or_dead()
+            if self.died.is_set():
+                return "one of its processes died"
         self._verified = None
         try:
             outcome = await self._order(functools.partial(syncer.recycled, read_before=before))
@@ -160,6 +162,14 @@ class VirtualCluster:
             if self.differences:
                 return f"it differs from what it was when it was fresh: {self.differences[0]}"
         return self._worn()
+
+    async def _on_host_or_dead(self) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.on_host, self.died)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def _read(self) -> ApiState:
         client = self.plane.api()
