@@ -257,7 +257,7 @@ class Recycler:
         """Sweep until nothing was written for a while by anybody, and nobody has anything left to write."""
         deadline = time.monotonic() + self._limits.settling
         while True:
-            before = rest.work_of(self._rest)
+            before = rest.work_of(self._rest, states=False)
             await asyncio.sleep(self._limits.quiet if rest.can_tell() else self._limits.quiet_blindly)
             idle = rest.at_rest(before, rest.work_of(self._rest))
             if await back.sweep():

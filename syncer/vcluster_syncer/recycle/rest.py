@@ -30,9 +30,12 @@ def can_tell() -> bool:
     return _CAN_TELL
 
 
-def work_of(pids: Iterable[int]) -> tuple[Work, ...]:
-    """Look at processes; one that is gone counts as doing nothing, for its owner to notice."""
-    return tuple(_work(Path("/proc") / str(pid) / "task") for pid in pids)
+def work_of(pids: Iterable[int], *, states: bool = True) -> tuple[Work, ...]:
+    """Look at processes; one that is gone counts as doing nothing, for its owner to notice.
+
+    Without `states` nobody is told to want to run, which halves what the look costs: enough for the first of two.
+    """
+    return tuple(_work(Path("/proc") / str(pid) / "task", states=states) for pid in pids)
 
 
 def at_rest(before: tuple[Work, ...], after: tuple[Work, ...]) -> bool:
@@ -42,7 +45,7 @@ def at_rest(before: tuple[Work, ...], after: tuple[Work, ...]) -> bool:
     )
 
 
-def _work(tasks: Path) -> Work:
+def _work(tasks: Path, *, states: bool) -> Work:
     used = runnable = 0
     try:
         threads = list(tasks.iterdir())
@@ -52,7 +55,7 @@ def _work(tasks: Path) -> Work:
         try:
             used += int((thread / "schedstat").read_bytes().split(maxsplit=1)[0])
             # The state comes behind the name, which may hold anything: https://man7.org/linux/man-pages/man5/proc.5.html
-            runnable += (thread / "stat").read_bytes().rpartition(b") ")[2][:1] == b"R"
+            runnable += states and (thread / "stat").read_bytes().rpartition(b") ")[2][:1] == b"R"
         except (OSError, ValueError, IndexError):
             continue  # it ended just now
     return Work(used, runnable)

@@ -97,21 +97,26 @@ class WayBack:
             await self._wait.discovery()
 
     async def verify(self) -> None:
-        """Compare key by key; only then is the present revision the new start."""
-        listing = without(await self._etcd.keys(), self._leave)
-        if listing.stamps != self._baseline.stamps:
-            expected = self._baseline.stamps
-            keys = {key for key in {*expected, *listing.stamps} if expected.get(key) != listing.stamps.get(key)}
-            raise NotPristine(f"verification found differences: {shown(sorted(keys))}")
-        self._baseline.revision = listing.revision
+        """Compare key by key; only then is the present revision the new start.
+
+        What was not written since the last start can't have changed, so it need not be listed: whatever was written
+        must be at the revision we know of, and the number of all keys must be right.
+        """
+        plan, revision = await self._look()
+        if plan:
+            raise NotPristine(f"verification found differences: {shown(sorted(plan.keys))}")
+        self._baseline.revision = revision
 
     async def _plan(self) -> Plan:
+        return (await self._look())[0]
+
+    async def _look(self) -> tuple[Plan, int]:
         changed = without(await self._etcd.changed_since(self._baseline.revision), self._leave)
         gone: tuple[bytes, ...] = ()
         if self._baseline.missing(changed):
             present = (await self._etcd.keys()).stamps
             gone = tuple(key for key in self._baseline.stamps if key not in present)
-        return assess(self._baseline, changed, gone=gone)
+        return assess(self._baseline, changed, gone=gone), changed.revision
 
     async def _write(self, plan: Plan) -> None:
         baseline = self._baseline

@@ -49,7 +49,7 @@ class Bench:
             patch.setattr(recycler.barrier, "served", self._served)
             patch.setattr(recycler.barrier, "served_completely", self._served_completely)
             # Whether the processes of a busy machine are at rest is another test's business.
-            patch.setattr(rest, "work_of", lambda pids: tuple(Work(0, 0) for _ in pids))
+            patch.setattr(rest, "work_of", lambda pids, states=True: tuple(Work(0, 0) for _ in pids))
             return asyncio.run(coroutine)
 
     def recycled(self):

@@ -107,7 +107,7 @@ def test_any_error_in_any_step_is_a_reason_and_processes_are_thawed(step, error)
         assert comes_to_be(False, process.pid)
 
 
-@pytest.mark.parametrize("call", ["changed_since", "keys", "commit", "transaction", "prove_writable"])
+@pytest.mark.parametrize("call", ["changed_since", "commit", "transaction", "prove_writable"])
 def test_an_etcd_that_fails_is_a_reason(call):
     with sleeper() as process:
         bench = ready(freeze=[process.pid])
