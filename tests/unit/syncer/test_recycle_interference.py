@@ -51,6 +51,28 @@ def test_who_never_stops_closes_the_way_and_is_named():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("write", "named"),
+    [
+        (lambda store: store.put(OTHER), "configmaps/default/b"),
+        (lambda store: store.put(MAP, b"map"), "configmaps/default/a"),
+        (lambda store: store.delete(MAP, ROLE), "clusterroles/admin, configmaps/default/a"),
+    ],
+    ids=["added", "written", "deleted"],
+)
+def test_verification_finds_any_difference_and_names_it(write, named):
+    async def main():
+        way = Way()
+        await way.back.sweep()
+        start = way.baseline.revision
+        write(way.store)
+        with pytest.raises(NotPristine, match=f"verification found differences: {named}$"):
+            await way.back.verify()
+        assert way.baseline.revision == start
+
+    asyncio.run(main())
+
+
 def test_rights_that_change_while_canaries_are_waited_for_get_new_canaries():
     async def main():
         way = Way(meanwhile=interfering("copies", lambda store: store.put(ROLE, b"again")))
