@@ -153,6 +153,10 @@ def _circumstances(extra: Object) -> str:
         told.append("being deleted")
     if metadata.get("finalizers"):
         told.append(f"held by {', '.join(metadata['finalizers'])}")
+    if about := extra.get("involvedObject") or extra.get("regarding"):
+        where = "/".join(filter(None, (about.get("namespace"), about.get("name"))))
+        text = shortened(extra.get("message") or extra.get("note") or "")
+        told.append(f"of {about.get('kind')} {where}: {extra.get('reason')}, {text}")
     return f" ({'; '.join(told)})" if told else ""
 
 

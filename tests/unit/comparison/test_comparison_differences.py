@@ -41,6 +41,14 @@ def _extra_config_map(state):
     state.objects["configmaps"]["default/left"] = {"metadata": made}
 
 
+def _event(state):
+    about = {"kind": "Pod", "namespace": "default", "name": "web"}
+    made = metadata(2, 99, "web.1", "default")
+    state.objects["events"] = {
+        "default/web.1": {"metadata": made, "involvedObject": about, "reason": "Killing", "message": "it was time"}
+    }
+
+
 def _terminating_pod(state):
     made = metadata(2, 99, "stuck", "default", finalizers=["example.org/never"])
     del made["managedFields"]
@@ -143,6 +151,7 @@ RANGE = "servicecidrs.networking.k8s.io kubernetes"
 SMALLER = '"<service address 0>/20" expected, "<service address 0>/24" found'
 OWNER = '"<the uid of services default/kubernetes>" expected, "00000002-0000-4000-8000-000000000098" found'
 TWO_RULES = '[{"apiGroups": ["*"]}, {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]'
+OF_WEB = 'of Pod default/web: Killing, "it was time"'
 ENTRY = '{"apiVersion": "v1", "fieldsV1": {}, "manager": "a-test", "operation": "Apply"}'
 
 
@@ -150,6 +159,7 @@ ENTRY = '{"apiVersion": "v1", "fieldsV1": {}, "manager": "a-test", "operation": 
     ("change", "lines"),
     [
         (_extra_config_map, ["configmaps default/left: extra (written by a-test)"]),
+        (_event, [f"events default/web.1: extra (written by kube-apiserver; {OF_WEB})"]),
         (_terminating_pod, ["pods default/stuck: extra (being deleted; held by example.org/never)"]),
         (_no_role, [f"{ROLE}: missing"]),
         (_other_verbs, [f'{ROLE} .rules[0].verbs: 2 elements expected, 1 found: ["get"]']),
