@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_vcluster.errors import LeaseLost
 
 if TYPE_CHECKING:
+    from pytest_vcluster.cluster.guard import Guard
     from pytest_vcluster.cluster.lease import Lease
 
 
@@ -35,6 +36,7 @@ class Checkpoints:
     lease: Lease
     name: str
     url: str
+    _guarded: Guard
 
     def checkpoint(self) -> Checkpoint:
         """Remember the cluster's state as it is at this moment, whatever its controllers are about to do.
@@ -42,7 +44,8 @@ class Checkpoints:
         Any number of checkpoints can be taken; each costs memory for a copy of all objects until the test ends.
         """
         self._still_held("checkpoint")
-        return Checkpoint(cluster=self.name, url=self.url, name=self.lease.checkpoint())
+        with self._guarded():
+            return Checkpoint(cluster=self.name, url=self.url, name=self.lease.checkpoint())
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Bring the cluster back to `checkpoint`, while clients and watches stay connected.
@@ -61,7 +64,8 @@ class Checkpoints:
                 f"this one ({self.name} at {self.url}). A checkpoint can be restored only in the test that took it."
             )
             raise LeaseLost(message)
-        restless = self.lease.restore(checkpoint.name)
+        with self._guarded():
+            restless = self.lease.restore(checkpoint.name)
         if restless:
             message = f"somebody kept writing to {self.name} while it was restored: {restless}"
             warnings.warn(RestlessClusterWarning(message), stacklevel=2)

@@ -70,8 +70,6 @@ def test_relative_paths_start_near_the_test_and_then_from_the_current_folder(clu
         lambda cluster: cluster.port_forward("svc/web", 80),
         lambda cluster: cluster.load_image("busybox"),
         lambda cluster: cluster.webhook(8443),
-        lambda cluster: cluster.checkpoint(),
-        lambda cluster: cluster.restore(object()),
     ],
 )
 def test_what_this_host_does_not_have_is_one_clear_error(cluster, call):
