@@ -17,7 +17,7 @@ import orjson
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError, NotFound, Unreachable
 from vcluster_syncer.kube.requests import Request
-from vcluster_syncer.recycle import canaries
+from vcluster_syncer.recycle import canary_objects
 from vcluster_syncer.recycle.canaries import Answer, Canary
 from vcluster_syncer.recycle.stored import PLURALS
 
@@ -136,7 +136,7 @@ class Barrier:
 
     async def namespace_gone(self, name: str) -> None:
         """Wait until nothing can be created in a deleted namespace any more."""
-        lease = canaries.dry_run_lease(namespace=name)
+        lease = canary_objects.dry_run_lease(namespace=name)
 
         async def gone() -> str:
             try:
@@ -156,7 +156,7 @@ class Barrier:
         changed: so one is allocated, for a Service `name` that is deleted at once.
         https://github.com/kubernetes/kubernetes/blob/master/pkg/registry/core/service/allocator/storage/storage.go
         """
-        create, delete = canaries.node_port_service(name)
+        create, delete = canary_objects.node_port_service(name)
 
         async def refused() -> str:
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from vcluster_syncer.recycle import canaries
+from vcluster_syncer.recycle import canaries, canary_objects
 from vcluster_syncer.recycle.barrier import SHAPING, Barrier
 from vcluster_syncer.recycle.etcd import Etcd
 from vcluster_syncer.recycle.stored import Baseline, Plan, Stamp, assess, collections_of, first_part, shown, without
@@ -81,8 +81,8 @@ class WayBack:
                 await self._etcd.commit(put=canaries.stored(named), delete=())
                 waits.append(self._wait.copies(named))
             if ports:
-                name = f"{canaries.PREFIX}{self._token}-port{number}"
-                self.deleted.add(canaries.node_port_key(name))
+                name = f"{canary_objects.PREFIX}{self._token}-port{number}"
+                self.deleted.add(canary_objects.node_port_key(name))
                 waits.append(self._wait.node_ports(name))
             await asyncio.gather(*waits)
             await self.sweep()  # which takes the canaries away again

@@ -6,14 +6,13 @@ from uuid import UUID
 import pytest
 from vcluster_syncer.recycle.canaries import (
     CANARIES,
-    PREFIX,
     Answer,
-    dry_run_lease,
     is_canary,
     named,
     needed,
     stored,
 )
+from vcluster_syncer.recycle.canary_objects import PREFIX, dry_run_lease
 from vcluster_syncer.recycle.stored import collection_of
 
 NAME = PREFIX + "1a2b3c4d5-0"
