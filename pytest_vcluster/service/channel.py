@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from pytest_vcluster.errors import LeaseLost, Timeout
 from pytest_vcluster.service.peer import peer_pid
-from pytest_vcluster.service.protocol import Failed, Message, Progress, decode, encode, rebuild_error
+from pytest_vcluster.service.protocol import Failed, Message, Progress, decode, encode
+from pytest_vcluster.service.wire_errors import rebuild_error
 
 _AT_ONCE = 65536
 

@@ -30,11 +30,11 @@ from pytest_vcluster.service.protocol import (
     Released,
     RestoreCheckpoint,
     TakeCheckpoint,
-    describe_error,
     grant_of,
 )
 from pytest_vcluster.service.statistics import Statistics
 from pytest_vcluster.service.steps import Steps, on_host
+from pytest_vcluster.service.wire_errors import describe_error
 
 _ATTEMPTS = 3
 Keep = Callable[[Occupant, Grant, str], Kept | None]

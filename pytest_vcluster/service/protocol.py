@@ -9,11 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-from pytest_vcluster import errors
-from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.settings import NodeShape
 
 
@@ -247,7 +244,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The request failed; `error` as `describe_error` makes it."""
+    """The request failed; `error` as `wire_errors.describe_error` makes it."""
 
     error: Mapping[str, Any]
 
@@ -294,27 +291,6 @@ def decode(line: bytes) -> Message:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"not a message of the run service: {line[:200]!r} ({error})"
         raise ValueError(message) from error
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Describe `error` as plain data; one that is not ours becomes a ProvisionError that names it."""
-    if not isinstance(error, VClusterError):
-        message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return {"class": "ProvisionError", "message": f"The run service failed: {message}", "fields": {}}
-    attributes = {
-        name: {"path": str(value)} if isinstance(value, Path) else value for name, value in vars(error).items()
-    }
-    return {"class": type(error).__name__, "message": str(error), "fields": attributes}
-
-
-def rebuild_error(described: Mapping[str, Any]) -> VClusterError:
-    """Make the error that `describe_error` described."""
-    kind = getattr(errors, described["class"], errors.ProvisionError)
-    # Not through the class: each has arguments of its own, and the message is complete already.
-    error: VClusterError = kind.__new__(kind, described["message"])
-    for name, value in described["fields"].items():
-        setattr(error, name, Path(value["path"]) if isinstance(value, dict) and set(value) == {"path"} else value)
-    return error
 
 
 def _same(value: Any) -> Any:

@@ -40,7 +40,6 @@ from pytest_vcluster.service.protocol import (
     Status,
     Summarize,
     Summary,
-    describe_error,
 )
 from pytest_vcluster.service.reaper import started
 from pytest_vcluster.service.roster import Roster
@@ -49,6 +48,7 @@ from pytest_vcluster.service.seats import Key
 from pytest_vcluster.service.shared import Shared
 from pytest_vcluster.service.statistics import Statistics
 from pytest_vcluster.service.watch import watch
+from pytest_vcluster.service.wire_errors import describe_error
 from pytest_vcluster.settings import Settings
 
 _log = logging.getLogger(__name__)

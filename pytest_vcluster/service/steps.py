@@ -23,8 +23,8 @@ from pytest_vcluster.service.protocol import (
     Restored,
     Settled,
     TakeCheckpoint,
-    describe_error,
 )
+from pytest_vcluster.service.wire_errors import describe_error
 
 Step = Laid | NotLaid | TakeCheckpoint | RestoreCheckpoint
 

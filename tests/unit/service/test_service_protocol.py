@@ -5,7 +5,8 @@ import pytest
 
 from pytest_vcluster import errors
 from pytest_vcluster.service import protocol
-from pytest_vcluster.service.protocol import decode, describe_error, encode, rebuild_error
+from pytest_vcluster.service.protocol import decode, encode
+from pytest_vcluster.service.wire_errors import describe_error, rebuild_error
 from pytest_vcluster.settings import NodeShape
 
 REQUEST = protocol.LeaseRequest(
