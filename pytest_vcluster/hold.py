@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_vcluster.cluster import VCluster
 
 Baseline = Callable[["VCluster"], object]
+_FAILURES = (Exception, pytest.fail.Exception)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,13 @@ def _hold(
         book.add(held)
         stack.callback(_end, held, book)
         if not lease.grant.laid:
-            lay_baseline(held, wish, baseline, files=book.files)
+            try:
+                lay_baseline(held, wish, baseline, files=book.files)
+            except _FAILURES:
+                # The cluster ends with this fixture, before anybody has reported that it failed.
+                if book.current is not None:
+                    take_evidence(book.current, held, speculative=True)
+                raise
         held.cluster.near = lambda: folders_of(book.current or request.node)
         yield held.cluster
 
@@ -146,8 +153,8 @@ def lay_baseline(held: Held, wish: Wish, baseline: Baseline | None, *, files: Ma
     try:
         _lay(held.cluster, wish, baseline, files=files)
         held.lease.laid()
-    except Exception as error:
-        first_line = (str(error) or repr(error)).strip().splitlines()[0]
+    except _FAILURES as error:
+        first_line = (str(error).strip() or repr(error)).splitlines()[0]
         with contextlib.suppress(VClusterError):  # the error that counts is on its way
             held.lease.not_laid(f"{type(error).__name__}: {first_line}")
         raise
@@ -165,7 +172,7 @@ def _lay(cluster: VCluster, wish: Wish, baseline: Baseline | None, *, files: Man
     if baseline is not None:
         try:
             baseline(cluster)
-        except Exception as error:
+        except _FAILURES as error:
             error.add_note(f"While {name_of(baseline)}, which the fixture vcluster_baseline gave, prepared the cluster")
             raise
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from pytest_vcluster.errors import ManifestError, ProvisionError
 from pytest_vcluster.leases import BACKEND
+from pytest_vcluster.service.steps import not_laid
 
 if TYPE_CHECKING:
     from pytest_vcluster.backend import Backend
@@ -42,10 +44,13 @@ class FakeLease:
     baseline: str = ""
 
     def laid(self) -> None:
+        if os.environ.get("FAKE_TROUBLE") == "laid":
+            raise ProvisionError("No baseline could be taken: still changing: configmaps/default/a")
         self.world.write("laid", cluster=self.grant.cluster, baseline=self.baseline)
 
     def not_laid(self, why: str) -> None:
-        self.world.write("not laid", cluster=self.grant.cluster, baseline=self.baseline, why=why)
+        holder = next(line["holder"] for line in self.world.read() if line.get("cluster") == self.grant.cluster)
+        self.world.write("not laid", cluster=self.grant.cluster, baseline=self.baseline, why=why, holder=holder)
 
     def deaths(self) -> list[FakeDeath]:
         return list(self.fallen)
@@ -54,6 +59,8 @@ class FakeLease:
         if not self.released:
             self.released = True
             self.fallen += self.falling
+            if not self.grant.laid:
+                self.world.claim_of(self.baseline).unlink()  # who wants the same may lay it, if nobody has
             self.world.write("release", cluster=self.grant.cluster, keep=keep)
 
 
@@ -101,14 +108,30 @@ class World:
     def open_lease(self, *, version: str, nodes: Any, on_progress: Callable[[str], None], **wish: Any) -> FakeLease:
         if os.environ.get("FAKE_TROUBLE") == "open":
             raise ProvisionError("no cluster to be had")
+        laid = not wish["baseline"] or self.is_laid(wish["baseline"])
         name = f"vc-{os.getpid()}-{sum(1 for _ in self.read())}"
         self.write("open", cluster=name, version=version, nodes=[node.name for node in nodes], **wish)
-        laid = not wish["baseline"] or wish["baseline"] in {
-            line.get("baseline") for line in self.read() if line["event"] == "laid"
-        }
         lease = FakeLease(self, SimpleNamespace(cluster=name, version=version, waited_seconds=0.02, laid=laid))
         lease.baseline = wish["baseline"]
         return lease
+
+    def claim_of(self, baseline: str) -> Path:
+        return self.folder / f"{baseline}.claim"
+
+    def is_laid(self, baseline: str) -> bool:
+        """Wait while somebody else lays a baseline; whether it is laid, so that one doesn't have to do it."""
+        while True:
+            for line in self.read():
+                if line.get("baseline") == baseline and line["event"] == "laid":
+                    return True
+                if line.get("baseline") == baseline and line["event"] == "not laid":
+                    raise not_laid(line["holder"], line["why"])
+            try:
+                self.claim_of(baseline).touch(exist_ok=False)
+            except FileExistsError:
+                time.sleep(0.005)
+            else:
+                return False
 
     def handle(self, lease: FakeLease) -> FakeCluster:
         return FakeCluster(self, lease)
