@@ -21,6 +21,8 @@ from soak.model import Scenario
 _REQUEST_SECONDS = 20.0
 _STEP_SECONDS = 4.0
 _SECOND_LOOK_SECONDS = 1.0
+_REST_SECONDS = 3.0
+_MOST_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,17 @@ class Reference:
 
     @classmethod
     def of(cls, lease: Lease) -> Reference:
-        """Read a fresh cluster, which nobody may change as long as the reference is used."""
+        """Read a fresh cluster once it has come to rest; nobody may change it as long as the reference is used."""
         access = Access(lease.grant, timeout=_REQUEST_SECONDS)
         try:
             rest = access.open()
-            return cls(lease=lease, state=read(rest, with_schema=all_schemas), answers=probes.ask(rest))
+            state = read(rest, with_schema=all_schemas)
+            for _ in range(_MOST_LOOKS):
+                time.sleep(_REST_SECONDS)
+                before, state = state, read(rest, with_schema=all_schemas)
+                if not differences(before, state):
+                    break
+            return cls(lease=lease, state=state, answers=probes.ask(rest))
         finally:
             access.close()
 
