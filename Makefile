@@ -7,6 +7,7 @@ UV := .make/uv/bin/uv
 RUN := $(UV) run --frozen --no-sync
 VERSIONS ?= 1.36
 N ?= 100
+SEED ?= 0
 export PYTHONWARNINGS ?=
 
 .PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench soak clean
@@ -60,7 +61,7 @@ bench: binaries ## side by side: envtest, a bare API server, pytest-vcluster
 	@$(RUN) python -m bench
 
 soak: binaries ## N (100) random leases, each cluster compared with a fresh one when it is handed out
-	@$(RUN) python -m soak $(N) --versions "$$(echo $(VERSIONS) | tr ' ' ',')"
+	@$(RUN) python -m soak $(N) --seed $(SEED) --versions "$$(echo $(VERSIONS) | tr ' ' ',')"
 
 clean: ## remove what make and the tools made here (not the binary cache)
 	rm -rf .make .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
