@@ -242,15 +242,10 @@ def refusing(status, message):
     return answering(status, text=f'{{"error":"{message}","message":"{message}"}}')
 
 
+FULL, COMPACTED = "etcdserver: mvcc: database space exceeded", "etcdserver: mvcc: required revision has been compacted"
 TROUBLE = {
-    "space exceeded": (
-        refusing(429, "etcdserver: mvcc: database space exceeded"),
-        "429: etcdserver: mvcc: database spa",
-    ),
-    "compacted": (
-        refusing(400, "etcdserver: mvcc: required revision has been compacted"),
-        "400: etcdserver: mvcc: required revision has been compacted",
-    ),
+    "space exceeded": (refusing(429, FULL), f"429: {FULL}"),
+    "compacted": (refusing(400, COMPACTED), f"400: {COMPACTED}"),
     "no leader": (refusing(503, "etcdserver: request timed out"), "503: etcdserver: request timed out"),
     "no words": (answering(500, text="{}"), "500: {}"),
     "not JSON": (answering(200, text="<html>"), "200 b'<html>'"),
@@ -296,7 +291,7 @@ def test_an_etcd_that_is_away_is_trouble_too():
 def test_a_commit_that_fails_halfway_tells_one_reason_and_writes_no_more():
     async def main():
         async with EtcdServer.open() as (server, etcd):
-            server.faults += [refusing(429, "etcdserver: mvcc: database space exceeded")] * 100
+            server.faults += [refusing(429, FULL)] * 100
             with pytest.raises(StoreError, match="space exceeded"):
                 await etcd.commit(put={b"configmaps/default/%03d" % number: b"-" for number in range(100)}, delete=())
             assert len(server.requests) <= 32
