@@ -10,6 +10,7 @@ Starting on a clone takes half the time of starting on nothing, because the serv
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import uuid
@@ -34,13 +35,16 @@ VOLATILE = (
 SERVICE_STATE = (b"services/", b"ipaddresses/", b"servicecidrs/", b"ranges/serviceips", b"endpointslices/")
 
 ROOT_CA_CONFIGMAP = re.compile(rb"configmaps/([^/]+)/kube-root-ca\.crt")
+# Kubernetes 1.37 publishes it in a ClusterTrustBundle too, whose name ends with a digest of it.
+# https://github.com/kubernetes/kubernetes/tree/master/pkg/controller/certificates/clustertrustbundlepublisher
+ROOT_CA_BUNDLE = re.compile(rb"clustertrustbundles/(kubernetes\.io:kube-apiserver-serving:)([0-9a-f]+)")
 _UID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """Keys (below the etcd prefix) and values. `root_ca` holds the ConfigMaps that publish the root certificate.
+    """Keys (below the etcd prefix) and values. `root_ca` holds the objects that publish the root certificate.
 
     Those are kept as API objects and written to etcd as JSON, which every API server reads as well as its own protobuf:
     so the certificate in them can be exchanged without knowing the binary encoding.
@@ -72,9 +76,9 @@ class Template:
             return uids[old]
 
         raw = dict(self.entries)
-        for key, configmap in self.root_ca.items():
-            published = {**configmap, "data": {"ca.crt": certificate_authority}}
-            raw[key] = json.dumps(published, separators=(",", ":")).encode()
+        for key, publisher in self.root_ca.items():
+            place, published = _publishing(key, publisher, certificate_authority)
+            raw[place] = json.dumps(published, separators=(",", ":")).encode()
         return {move(key): _UID.sub(renewed, move(value)) for key, value in raw.items()}
 
     def dump(self) -> bytes:
@@ -106,17 +110,39 @@ class Template:
 
 
 def from_state(version: str, state: Mapping[bytes, bytes], root_ca: Mapping[bytes, Mapping[str, object]]) -> Template:
-    """Make a template of a settled control plane's stored `state` and its root CA ConfigMaps as the API gave them."""
+    """Make a template of a settled control plane's stored `state`, and of what publishes its root CA, as the API gave it."""
     entries = {
-        key: value
-        for key, value in state.items()
-        if not key.startswith(VOLATILE) and not ROOT_CA_CONFIGMAP.fullmatch(key)
+        key: value for key, value in state.items() if not key.startswith(VOLATILE) and not publishes_root_ca(key)
     }
     return Template(version=version, entries=entries, root_ca={key: _storable(value) for key, value in root_ca.items()})
 
 
-def _storable(configmap: Mapping[str, object]) -> dict[str, object]:
-    metadata = configmap["metadata"]
+def publishes_root_ca(key: bytes) -> bool:
+    """Whether the object stored at `key` publishes the certificate of the authority that signs the server's."""
+    return bool(ROOT_CA_CONFIGMAP.fullmatch(key) or ROOT_CA_BUNDLE.fullmatch(key))
+
+
+def _publishing(
+    key: bytes, publisher: Mapping[str, object], certificate_authority: str
+) -> tuple[bytes, Mapping[str, object]]:
+    """What publishes another certificate in the same way, and its key."""
+    bundle = ROOT_CA_BUNDLE.fullmatch(key)
+    if bundle is None:
+        return key, {**publisher, "data": {"ca.crt": certificate_authority}}
+    metadata, spec = publisher["metadata"], publisher["spec"]
+    assert isinstance(metadata, dict)
+    assert isinstance(spec, dict)
+    digest = hashlib.sha256(certificate_authority.encode()).hexdigest()[: len(bundle[2])]
+    name = f"{bundle[1].decode()}{digest}"
+    return f"clustertrustbundles/{name}".encode(), {
+        **publisher,
+        "metadata": {**metadata, "name": name},
+        "spec": {**spec, "trustBundle": certificate_authority},
+    }
+
+
+def _storable(publisher: Mapping[str, object]) -> dict[str, object]:
+    metadata = publisher["metadata"]
     assert isinstance(metadata, dict)
     kept = {key: value for key, value in metadata.items() if key != "resourceVersion"}
-    return {"apiVersion": "v1", "kind": "ConfigMap", **configmap, "metadata": kept}
+    return {"apiVersion": "v1", "kind": "ConfigMap", **publisher, "metadata": kept}

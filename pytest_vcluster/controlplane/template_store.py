@@ -7,10 +7,10 @@ final name and moved into place; its name holds a digest of everything that shap
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,15 +24,21 @@ from pytest_vcluster.controlplane.component import Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
-from pytest_vcluster.controlplane.template import ORIGIN, ROOT_CA_CONFIGMAP, Template, from_state
-from pytest_vcluster.errors import ApiError, Timeout
+from pytest_vcluster.controlplane.template import (
+    ORIGIN,
+    ROOT_CA_BUNDLE,
+    ROOT_CA_CONFIGMAP,
+    Template,
+    from_state,
+)
+from pytest_vcluster.errors import ApiError, ProvisionError, Timeout
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _AGGREGATED_ROLES = ("admin", "edit", "view")
 _QUIET_SECONDS = 1.5
 _POLL_SECONDS = 0.1
 # Raised when the making of templates changes in a way that their arguments don't show.
-_GENERATION = 1
+_GENERATION = 2
 
 
 def file_name(settings: PlaneSettings) -> str:
@@ -157,11 +163,22 @@ def _missing(client: Client) -> str:
 
 
 def root_ca(client: Client, state: Mapping[bytes, bytes]) -> dict[bytes, dict[str, Any]]:
-    """Read the ConfigMaps of `state` that publish the root certificate, by their keys."""
+    """Read the objects of `state` that publish the root certificate, by their keys."""
     found: dict[bytes, dict[str, Any]] = {}
     for key in state:
-        match: re.Match[bytes] | None = ROOT_CA_CONFIGMAP.fullmatch(key)
-        if match:
-            namespace = quote(match.group(1).decode())
+        if match := ROOT_CA_CONFIGMAP.fullmatch(key):
+            namespace = quote(match[1].decode())
             found[key] = client.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt")
+        elif match := ROOT_CA_BUNDLE.fullmatch(key):
+            found[key] = _bundle(client, (match[1] + match[2]).decode())
     return found
+
+
+def _bundle(client: Client, name: str) -> dict[str, Any]:
+    versions = client.call("GET", "/apis/certificates.k8s.io")["versions"]
+    for group_version in (version["groupVersion"] for version in versions):
+        with contextlib.suppress(ApiError):  # not every version of the group has the kind
+            found = client.call("GET", f"/apis/{group_version}/clustertrustbundles/{quote(name)}")
+            return {"apiVersion": group_version, "kind": "ClusterTrustBundle", **found}
+    message = f"ClusterTrustBundle {name} is stored, but no version of certificates.k8s.io serves it"
+    raise ProvisionError(message)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -85,3 +86,22 @@ def test_a_template_survives_the_cache():
 def test_anything_else_is_refused(raw):
     with pytest.raises(ValueError):
         Template.load(raw)
+
+
+def test_a_trust_bundle_is_renamed_after_the_certificate_that_it_publishes():
+    def key(authority):
+        digest = hashlib.sha256(authority.encode()).hexdigest()[:24]
+        return f"clustertrustbundles/kubernetes.io:kube-apiserver-serving:{digest}".encode()
+
+    bundle = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "ClusterTrustBundle",
+        "metadata": {"name": key("OLD").decode().partition("/")[2], "uid": "x", "resourceVersion": "9"},
+        "spec": {"signerName": "kubernetes.io/kube-apiserver-serving", "trustBundle": "OLD"},
+    }
+    template = from_state("v1", {key("OLD"): b"protobuf", b"a": b"b"}, {key("OLD"): bundle})
+    made = Template.load(template.dump()).clone(service_range=SERVICE_RANGES[3], certificate_authority="NEW")
+    assert sorted(made) == sorted([b"a", key("NEW")])
+    published = json.loads(made[key("NEW")])
+    assert published["metadata"] == {"name": key("NEW").decode().partition("/")[2], "uid": "x"}
+    assert published["spec"] == {"signerName": "kubernetes.io/kube-apiserver-serving", "trustBundle": "NEW"}
