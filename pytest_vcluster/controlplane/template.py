@@ -110,7 +110,7 @@ class Template:
 
 
 def from_state(version: str, state: Mapping[bytes, bytes], root_ca: Mapping[bytes, Mapping[str, object]]) -> Template:
-    """Make a template of a settled control plane's stored `state`, and of what publishes its root CA, as the API gave it."""
+    """Make a template of a settled `state`, and of what publishes its root CA, as the API gave it."""
     entries = {
         key: value for key, value in state.items() if not key.startswith(VOLATILE) and not publishes_root_ca(key)
     }
