@@ -1,7 +1,7 @@
 """What isolation costs a suite: a cluster for every test against one for all, the same tests, at `-n 2`.
 
-The one rule: the clock runs from the body of the first test (which has its cluster then) until the last test is over,
-so that the start of the run is in neither; the whole runs are told beside it.
+The one rule: the clock runs from the body of the first test, before which every worker has its first cluster, until the
+last test is over. So the start of the run is in neither; the whole runs are told beside it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def opened(ground: Ground) -> Iterator[Once]:
     def once() -> Samples:
         found: dict[str, list[float]] = {}
         for made in projects:
+            for left in made.directory.glob("here-*"):
+                left.unlink()
             ran = suite.run(made, *_WORKERS)
             if len(ran.bodies) != count:
                 raise NotMeasured(f"{made.directory.name}: {len(ran.bodies)} tests ran out of {count}")

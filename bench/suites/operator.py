@@ -1,13 +1,16 @@
 """Tests of a small operator that runs in a thread of the test: a custom resource in, a ConfigMap and a status out.
 
-With BENCH_SHARED all tests of a process use one cluster, and give their objects names that no other test uses.
+With BENCH_SHARED all tests of a process use one cluster, and give their objects names that no other test uses. No test
+begins before every worker has its first cluster: the clock starts with the first body, and no start should be in it.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from pytest_vcluster import VCluster
 
 COUNT = int(os.environ["BENCH_COUNT"])
 SHARED = "BENCH_SHARED" in os.environ
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 pytestmark = pytest.mark.vcluster(crds="definition.yaml")
 
@@ -29,7 +33,16 @@ def shared(vcluster_session: VCluster) -> VCluster:
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> VCluster:
     found: VCluster = request.getfixturevalue("shared" if SHARED else "vcluster")
+    wait_for_all_workers()
     return found
+
+
+def wait_for_all_workers() -> None:
+    Path(f"here-{os.getpid()}").touch()
+    deadline = time.monotonic() + 120
+    while len(list(Path().glob("here-*"))) < WORKERS:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.fixture
