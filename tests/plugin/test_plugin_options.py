@@ -31,7 +31,7 @@ BAD = [
     ("version", "latest", "'latest' is not a Kubernetes version."),
     ("version", "1.36,1.12", "Kubernetes 1.12 *is not supported.*1.35, 1.36, 1.37"),
     ("version", ",", "',' holds no version. Allowed: one or more of 1.35, 1.36, 1.37*"),
-    ("isolation", "none", "'none' is not known. Allowed: recycle, fresh."),
+    ("isolation", "none", "'none' is not known. Allowed: recycle, fresh, verify."),
     ("keep", "sometimes", "'sometimes' is not known. Allowed: never, on-failure, always."),
     ("evidence", "test_it.py", "'test_it.py' is a file. Allowed: the path of a folder*"),
     ("pool", "many", "'many' is no number of them. Allowed: a whole number from 1 on."),
