@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from pytest_vcluster.controlplane.networks import ServiceRange
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.controlplane.template_store import root_ca
 from pytest_vcluster.hosts.virtual import VirtualCluster
+
+_log = logging.getLogger(__name__)
 
 
 class BaselineStore:
@@ -59,11 +62,17 @@ class BaselineStore:
             datastore.close()
         self._of_this_run[name] = made
         if about:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = self._folder / f"{name}.{os.getpid()}.partial"
-            document = {"about": about, "version": cluster.version, "template": json.loads(made.dump())}
-            partial.write_text(json.dumps(document))
-            partial.replace(self._folder / name)
+            try:
+                self._write(name, {"about": about, "version": cluster.version, "template": json.loads(made.dump())})
+            except OSError as error:
+                # This run has it all the same; the next one lays it again.
+                _log.warning("the baseline can't be kept in %s: %s", self._folder, error)
+
+    def _write(self, name: str, document: object) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = self._folder / f"{name}.{os.getpid()}.partial"
+        partial.write_text(json.dumps(document))
+        partial.replace(self._folder / name)
 
     def _name(self, digest: str) -> str:
         return f"{Path(self._template).stem}-{digest}.json"

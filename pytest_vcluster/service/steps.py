@@ -65,6 +65,9 @@ class Steps:
                 return Restored(restless=await cluster.restore(name))
 
     def _give_up(self, why: str) -> None:
+        assert self._occupant.cluster is not None
+        if self._occupant.cluster.died.is_set():
+            return  # that is why; whoever is next may have more luck
         self._clusters.not_laid(self._occupant, not_laid(self._request.holder, why))
 
 

@@ -19,7 +19,6 @@ import orjson
 from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.recycle.canary_objects import (
     NAMESPACE,
-    OTHER_NAMESPACE,
     PREFIX,
     Stored,
     claim,
@@ -28,7 +27,6 @@ from vcluster_syncer.recycle.canary_objects import (
     dry_run_lease,
     ingress,
     ingress_class,
-    limit_range,
     may_get,
     mutating_policy,
     pod,
@@ -97,10 +95,6 @@ def _annotated(name: str, answer: Answer) -> bool:
     return bool((found.get("metadata", {}).get("annotations") or {}).get("barrier") == name)
 
 
-def _over_limit(_name: str, answer: Answer) -> bool:
-    return answer.object is None and "maximum storage usage per PersistentVolumeClaim is 1, " in answer.message
-
-
 def _of_class(field: str) -> Callable[[str, Answer], bool]:
     def seen(name: str, answer: Answer) -> bool:
         return answer.object is not None and answer.object.get("spec", {}).get(field) == name
@@ -145,12 +139,6 @@ CANARIES: tuple[Canary, ...] = (
         objects=mutating_policy,
         ask=dry_run_lease,
         seen=_annotated,
-    ),
-    Canary(
-        collections=frozenset({"limitranges"}),
-        objects=limit_range,
-        ask=claim(OTHER_NAMESPACE),
-        seen=_over_limit,
     ),
     Canary(
         collections=frozenset({"resourcequotas"}),

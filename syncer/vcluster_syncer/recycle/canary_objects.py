@@ -16,8 +16,6 @@ from vcluster_syncer.kube.requests import Request
 
 PREFIX = "vcluster-barrier-"
 NAMESPACE = "kube-system"
-OTHER_NAMESPACE = "kube-public"
-"""For the canary that would be in the way of others; neither namespace can be deleted."""
 # Newer than whatever a test calls the default class.
 _NEWEST = "2100-01-01T00:00:00Z"
 _LONG_AGO = "2020-01-01T00:00:00Z"
@@ -197,13 +195,6 @@ def node_port_service(name: str) -> tuple[Request, Request]:
 def node_port_key(name: str) -> bytes:
     """The key of the Service that `node_port_service` creates."""
     return f"services/specs/{NAMESPACE}/{name}".encode()
-
-
-def limit_range(name: str) -> Stored:
-    """Store a LimitRange that no claim complies with."""
-    limits = [{"type": "PersistentVolumeClaim", "max": {"storage": "1"}}]
-    limited = _stored_object("v1", "LimitRange", name, namespace=OTHER_NAMESPACE, spec={"limits": limits})
-    return ((f"limitranges/{OTHER_NAMESPACE}/{name}", limited),)
 
 
 def quota(name: str) -> Stored:

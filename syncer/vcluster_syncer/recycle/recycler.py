@@ -240,9 +240,7 @@ class Recycler:
             with self._step("barrier"):
                 await back.confirm()
         with self._step("drain"):
-            left = await self._drained(map(object_of, back.deleted), timeout=self._limits.drained)
-            if left:
-                raise NotPristine(f"the host did not let go of {left}")
+            await self._drain(back)
         with self._step("discovery"):
             if back.reshaped and self._served is None:
                 raise NotPristine("it was asked to serve other kinds before it was known which it should serve")
@@ -253,6 +251,11 @@ class Recycler:
             await back.verify()
             await self._etcd.prove_writable()
 
+    async def _drain(self, back: WayBack) -> None:
+        left = await self._drained(map(object_of, back.deleted), timeout=self._limits.drained)
+        if left:
+            raise NotPristine(f"the host did not let go of {left}")
+
     async def _quiet(self, back: WayBack) -> None:
         """Sweep until nothing was written for a while by anybody, and nobody has anything left to write."""
         deadline = time.monotonic() + self._limits.settling
@@ -262,6 +265,7 @@ class Recycler:
             idle = rest.at_rest(before, rest.work_of(self._rest))
             if await back.sweep():
                 await back.confirm()
+                await self._drain(back)
                 await back.confirm_discovery()
             elif idle:
                 return

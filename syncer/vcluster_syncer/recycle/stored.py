@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 # Where the order of deletion matters: while the API server still sees a Service it would make its IPAddress again, and
 # while it still sees a CustomResourceDefinition, its APIService. These go when what they follow from is gone.
 FOLLOWERS = (b"ipaddresses/", b"apiregistration.k8s.io/apiservices/")
-# What the API server takes over only when it starts, or on a timer of its own.
-IRREVERSIBLE = (b"servicecidrs/",)
+# Of which the API server remembers more than it stores: ServiceCIDRs are taken over on a timer, and LimitRanges that a
+# pod's admission looked up (because its copy had none yet) are applied for 30 seconds, whatever happens to them.
+IRREVERSIBLE = (b"servicecidrs/", b"limitranges/")
 _TWO_PARTS = (b"services",)
 PLURALS = {
     "minions": "nodes",

@@ -79,11 +79,6 @@ def test_asking_changes_nothing_and_is_about_this_canary_only(canary):
         ("mutatingadmissionpolicies", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", {"spec": {}}),
         ("resourcequotas", "/api/v1/namespaces/kube-system/configmaps", {}),
         (
-            "limitranges",
-            "/api/v1/namespaces/kube-public/persistentvolumeclaims",
-            {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
-        ),
-        (
             "storageclasses",
             "/api/v1/namespaces/kube-system/persistentvolumeclaims",
             {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
@@ -170,7 +165,7 @@ def test_a_class_is_the_default_because_it_is_newer_than_any(collection, annotat
         (["clusterroles"], ["clusterroles"]),
         (["clusterroles", "clusterrolebindings"], ["clusterroles"]),
         (["roles", "clusterrolebindings", "pods"], ["clusterroles", "roles"]),
-        (["runtimeclasses", "resourcequotas", "limitranges"], ["limitranges", "resourcequotas", "runtimeclasses"]),
+        (["runtimeclasses", "resourcequotas", "limitranges"], ["resourcequotas", "runtimeclasses"]),
     ],
 )
 def test_canaries_are_chosen_by_what_changed(collections, expected):
@@ -225,7 +220,6 @@ SEEN = [
     ("mutatingwebhookconfigurations", Answer(message=CALLED % f"{NAME}.invalid.example")),
     ("validatingadmissionpolicies", Answer(message=LEASE + DENIED % (NAME, NAME, NAME))),
     ("mutatingadmissionpolicies", Answer(object={"metadata": {"annotations": {"barrier": NAME}}})),
-    ("limitranges", Answer(message=CLAIM + "maximum storage usage per PersistentVolumeClaim is 1, but request is 1Gi")),
     ("resourcequotas", Answer(message=MAP + f"exceeded quota: {NAME}" + USED)),
     ("storageclasses", object_with(storageClassName=NAME)),
     ("ingressclasses", object_with(ingressClassName=NAME)),
@@ -245,11 +239,6 @@ OTHERS = {
         Answer(object={"metadata": {"annotations": None}}),
         Answer(object={"metadata": {}}),
     ],
-    "limitranges": [
-        Answer(message=CLAIM + "maximum storage usage per PersistentVolumeClaim is 100Mi, but request is 1Gi"),
-        Answer(message=CLAIM + "minimum storage usage per PersistentVolumeClaim is 2Gi, but request is 1Gi"),
-        object_with(),
-    ],
     "resourcequotas": [Answer(message=MAP + "exceeded quota: theirs" + USED), object_with()],
     "storageclasses": [object_with(), object_with(storageClassName="theirs")],
     "ingressclasses": [object_with(), object_with(ingressClassName="theirs")],
@@ -263,8 +252,8 @@ def test_an_answer_that_shows_it_at_work(collection, answer):
     assert BY_COLLECTION[collection].seen(NAME, answer)
 
 
-# A review answers with a bare yes, and a limit is quoted without its name: there the request tells them apart.
-NAMELESS = ("clusterroles", "roles", "limitranges")
+# A review answers with a bare yes: there the request tells them apart.
+NAMELESS = ("clusterroles", "roles")
 
 
 @pytest.mark.parametrize(

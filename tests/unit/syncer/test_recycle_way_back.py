@@ -96,12 +96,12 @@ def test_each_kind_of_copy_has_its_own_canary():
     async def main():
         way = Way()
         way.store.put(ROLE, b"more rights")
-        way.store.put(b"limitranges/default/mine")
+        way.store.put(b"resourcequotas/default/mine")
         await way.back.sweep()
         await way.back.confirm()
         [named] = way.wait.asked("copies")
         collections = sorted(sorted(canary.collections) for canary in named.values())
-        assert collections == [["clusterrolebindings", "clusterroles"], ["limitranges"]]
+        assert collections == [["clusterrolebindings", "clusterroles"], ["resourcequotas"]]
 
     asyncio.run(main())
 
