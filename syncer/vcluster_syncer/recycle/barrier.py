@@ -126,9 +126,16 @@ class Barrier:
         query = "?limit=1&resourceVersionMatch=NotOlderThan&resourceVersion="
         requests = [Request(method="GET", path=f"{path}{query}{at}") for path, at in paths.items() if path is not None]
         try:
-            await asyncio.gather(*map(self._client.send_list, requests))
+            await asyncio.gather(*map(self._listed, requests))
         except KubeError as error:
             raise NotReached(f"its caches did not catch up: {error}") from error
+
+    async def _listed(self, request: Request) -> None:
+        try:
+            await self._client.send_list(request)
+        except NotFound:
+            # Its definition went with it, and the cache with that; whether it should have, discovery tells.
+            return
 
     async def copies(self, named: Mapping[str, Canary]) -> None:
         """Wait until each canary takes effect."""
