@@ -81,6 +81,8 @@ def delete(api: Api, targets: Sequence[Target], *, wait: bool, timeout: float) -
         for target, uid in deleted if wait else ():
             left = max(0.1, deadline - time.monotonic())
             wait_until(api, target, Deleted(uid), words="delete", timeout=left)
+            if target.resource.plural == DEFINITIONS.plural:
+                definitions.await_unserved(api, target.name, deadline=deadline)
 
 
 def targets_of(api: Api, documents: Iterable[Document], *, namespace: str) -> list[Target]:

@@ -120,6 +120,28 @@ def _await_served(api: Api, definitions: Iterable[Object], *, deadline: float) -
             time.sleep(_POLL_SECONDS)
 
 
+def await_unserved(api: Api, name: str, *, deadline: float) -> None:
+    """Wait until nothing of a deleted definition (`widgets.example.com`) is served: its end is a moment ahead."""
+    plural, _, group = name.partition(".")
+    began = time.monotonic()
+    known = api.discovery.catalog().resources
+    paths = [found.path() for found in known if (found.group, found.plural) == (group, plural)]
+    while served := [path for path in paths if _is_answered(api, path)]:
+        if time.monotonic() > deadline:
+            last_seen = f"it is gone, but the server still answers {served[0]}"
+            raise Timeout(f"The end of {name}", elapsed=time.monotonic() - began, last_seen=last_seen)
+        time.sleep(_POLL_SECONDS)
+    api.discovery.refresh()
+
+
+def _is_answered(api: Api, path: str) -> bool:
+    try:
+        api.rest.call("GET", path, query={"limit": "1"})
+    except ApiError as error:
+        return error.status != 404
+    return True
+
+
 def _unlisted(api: Api, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of `wanted` that the list of their group and version lacks: what most client libraries read."""
     missing = set(wanted)
