@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.cases import CASES, Case
 from bench.dirt import Dirt
-from pytest_vcluster.hosts import backplane, syncer
+from pytest_vcluster.hosts import opening, syncer
 from pytest_vcluster.hosts.virtual import VirtualCluster
 from pytest_vcluster.service.processes import Processes
 from pytest_vcluster.settings import DEFAULT_NODES, Settings
@@ -34,7 +34,7 @@ async def measure(version: str, directory: Path, repeats: int) -> None:
     run = directory / "run"
     run.mkdir()
     processes = Processes(run / "logs", register=lambda _: None)
-    async with backplane.opened(
+    async with opening.opened(
         settings, run, starter=processes, register=lambda _: None, progress=lambda _: None
     ) as shared:
         await shared.host_ready()

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_vcluster.controlplane.pki import KeyPair
+    from pytest_vcluster.controlplane.keys import KeyPair
 
 
 def build(

@@ -8,33 +8,18 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pytest_vcluster.controlplane.keys import KeyPair, SigningKey
+
 # A test cluster outlives neither its run nor, when kept, a long debugging session.
 _LIFETIME = datetime.timedelta(days=30)
 # Clocks of containers and laptops that have slept differ; a certificate from the future would be refused.
 _BACKDATED = datetime.timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyPair:
-    """A certificate and its private key, both PEM text."""
-
-    certificate: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
-    """A bare key pair (no certificate), PEM text; what ServiceAccount tokens are signed with."""
-
-    private: str
-    public: str
 
 
 def new_signing_key() -> SigningKey:

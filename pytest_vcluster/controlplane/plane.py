@@ -15,17 +15,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pytest_vcluster.controlplane import kube_apiserver, kube_controller_manager, kubeconfig
+from pytest_vcluster.controlplane import key_maker, kube_apiserver, kube_controller_manager, kubeconfig
 from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.keys import KeyPair
 from pytest_vcluster.errors import ProvisionError, Timeout
-
-if TYPE_CHECKING:
-    from pytest_vcluster.controlplane.pki import KeyPair
 
 _POLL_SECONDS = 0.01
 _TAIL_LINES = 15
@@ -148,31 +145,17 @@ async def running(
 
 
 def _prepare(settings: PlaneSettings) -> ControlPlane:
-    # 100 ms of import that the first cluster of a run would wait for: `hosts` has it done while etcd starts.
-    from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key  # noqa: PLC0415
-
     address = for_api_server()
     pki = settings.directory / "pki"
     pki.mkdir(parents=True, mode=0o700)
-    servers = CertificateAuthority.new(f"{settings.name}-servers")
-    clients = CertificateAuthority.new(f"{settings.name}-clients")
-    front_proxy = CertificateAuthority.new(f"{settings.name}-front-proxy")
     hosts = (*kube_apiserver.SERVER_NAMES, address.ip, settings.kubernetes_service_ip)
-    admin = clients.client("kubernetes-admin", ["system:masters"])
-    for name, pair in {
-        "apiserver": servers.server("kube-apiserver", hosts=tuple(dict.fromkeys(hosts))),
-        "client-ca": clients.pair,
-        "server-ca": servers.pair,
-        "front-proxy-ca": front_proxy.pair,
-        "front-proxy-client": front_proxy.client("front-proxy-client"),
-        "kubelet-client": clients.client("kube-apiserver-kubelet-client", ["system:masters"]),
-        "admin": admin,
-    }.items():
+    material = key_maker.make(settings.name, tuple(dict.fromkeys(hosts)))
+    for name, pair in material.pairs.items():
         write_private(pki / f"{name}.crt", pair.certificate)
         write_private(pki / f"{name}.key", pair.key)
-    signing_key = new_signing_key()
-    write_private(pki / "service-accounts.key", signing_key.private)
-    write_private(pki / "service-accounts.pub", signing_key.public)
+    write_private(pki / "service-accounts.key", material.signing.private)
+    write_private(pki / "service-accounts.pub", material.signing.public)
+    servers, admin = material.pairs["server-ca"], material.pairs["admin"]
     config = settings.directory / "kubeconfig"
     write_private(
         config,
@@ -184,7 +167,7 @@ def _prepare(settings: PlaneSettings) -> ControlPlane:
         settings=settings,
         address=address,
         server_authority=servers.certificate,
-        client_authority=clients.pair,
+        client_authority=material.pairs["client-ca"],
         admin=admin,
         kubeconfig=config,
     )

@@ -9,11 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import importlib
-import os
 import secrets
-import socket
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -23,18 +19,16 @@ from pytest_vcluster.controlplane.component import Death, RunningComponent, Star
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
-from pytest_vcluster.errors import ProvisionError, Timeout, VClusterError
+from pytest_vcluster.errors import ProvisionError, VClusterError
 from pytest_vcluster.hosts import binaries, embedded
 from pytest_vcluster.hosts.baselines import BaselineStore
 from pytest_vcluster.hosts.virtual import VirtualCluster
 from pytest_vcluster.settings import NodeShape, Settings
 from pytest_vcluster.toolchain import Component, Sources
 
-_POLL_SECONDS = 0.005
-
 
 class EmbeddedBackplane:
-    """The open backplane; made by `opened`."""
+    """The open backplane; made by `opening`."""
 
     def __init__(
         self,
@@ -269,54 +263,3 @@ def _serve_all(control_plane: ControlPlane, baseline: Template) -> None:
         custom_resources.wait_until_served(client, baseline.entries, timeout=control_plane.settings.timeout)
     finally:
         client.close()
-
-
-@contextlib.asynccontextmanager
-async def opened(
-    settings: Settings,
-    directory: Path,
-    *,
-    starter: Starter,
-    register: Callable[[int], None],
-    progress: Callable[[str], None],
-) -> AsyncIterator[EmbeddedBackplane]:
-    """Open the embedded backplane below `directory` (which must exist) and close it without a trace.
-
-    `register` hears of every process not started through `starter`; `progress` of everything that takes long.
-    """
-    sources = Sources.from_environ(os.environ, offline=settings.offline)
-    wanted = binaries.wanted_for_host(binaries.newest(settings.versions))
-    # One request for all that the run is sure to need, so that a first build is one piece of work with one progress.
-    found = await binaries.have(wanted, sources, register=register, progress=progress)
-    backplane = EmbeddedBackplane(
-        settings, directory, starter=starter, register=register, progress=progress, sources=sources
-    )
-    store = await starter.start(etcd.component(binary=found[Component.ETCD].path, directory=directory))
-    try:
-        await asyncio.gather(
-            _listening(store, directory, timeout=settings.timeout),
-            # Cryptography takes as long to import as etcd to start; each has a core.
-            asyncio.to_thread(importlib.import_module, "pytest_vcluster.controlplane.pki"),
-        )
-        backplane._watch([store], backplane.deaths, backplane.failed)
-        try:
-            yield backplane
-        finally:
-            await backplane._close()
-    finally:
-        store.kill()
-        await store.exited
-
-
-async def _listening(store: RunningComponent, directory: Path, *, timeout: float) -> None:
-    # From then on whoever connects is served as soon as etcd has elected itself. An API server that comes before that
-    # sleeps for a second; one that comes after it never has to.
-    began = time.monotonic()
-    while time.monotonic() - began < timeout:
-        if store.exited.done():
-            raise plane.ended_early(store)
-        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(str(etcd.socket(directory)))
-            return
-        await asyncio.sleep(_POLL_SECONDS)
-    raise Timeout("etcd's start", elapsed=timeout, last_seen=plane.tail(store.log))

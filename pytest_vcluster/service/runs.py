@@ -17,7 +17,8 @@ from typing import Any
 from pytest_vcluster.service import reaper
 from pytest_vcluster.service.lock import RunLock, is_held
 
-DEFAULT_BACKPLANE = "pytest_vcluster.hosts.backplane:opened"
+DEFAULT_BACKPLANE = "pytest_vcluster.hosts.opening:opened"
+DEFAULT_AHEAD = "pytest_vcluster.controlplane.key_maker:begin"
 _LONGEST_SOCKET = 100
 """Unix socket paths have 104 bytes on macOS and 108 on Linux, the ending null byte included."""
 _LONGEST_NAME = "12345678/1/etcd-peer.sock"
@@ -33,6 +34,8 @@ class Run:
     directory: Path
     backplane: str = DEFAULT_BACKPLANE
     """`module:function` that opens the backplane; tests put another one."""
+    ahead: str = DEFAULT_AHEAD
+    """`module:function` that starts what the backplane will need, or nothing."""
 
     @classmethod
     def of_controller(cls) -> Run:
@@ -49,6 +52,7 @@ class Run:
             "controller_started": self.controller_started,
             "directory": str(self.directory),
             "backplane": self.backplane,
+            "ahead": self.ahead,
         }
 
     @classmethod

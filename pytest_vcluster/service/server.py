@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from pytest_vcluster.errors import VClusterError
@@ -86,12 +86,14 @@ class Service:
         self._kept = KeptClusters(self._clusters, self._statistics, directory=run.directory, memory=capacity.memory)
         self._desk = LeaseDesk(self._clusters, self._statistics, keep=self._kept.keep)
 
-    async def run(self) -> None:
-        """Serve until the run is over; when this returns, what is left is the reaper's."""
+    async def run(self, begun: Sequence[int] = ()) -> None:
+        """Serve until the run is over, with `begun` as more children; what is left then the reaper ends."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._over.set)
         self._roster.start()
+        for pid in begun:
+            self._roster.register(pid)
         stop_watching = watch(self._run.controller_pid, self._run.controller_started, self._controller_ended)
         server = await asyncio.start_unix_server(self._enter, self._run.socket, limit=LONGEST_LINE)
         sweeping = asyncio.ensure_future(asyncio.to_thread(runs.sweep, self._run.directory.parent))

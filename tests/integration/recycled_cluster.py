@@ -14,7 +14,7 @@ from pytest_vcluster.comparison import differences, read
 from pytest_vcluster.comparison.reading import all_schemas
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.errors import ApiError
-from pytest_vcluster.hosts import backplane, syncer
+from pytest_vcluster.hosts import opening, syncer
 from pytest_vcluster.service.processes import Processes
 from pytest_vcluster.settings import DEFAULT_NODES, Settings
 from pytest_vcluster.toolchain.versions import KNOWN_PATCH
@@ -103,16 +103,16 @@ class Place:
 
     async def _open(self):
         processes = self._starter(Processes(self.directory / "logs", register=lambda _: None))
-        opening = backplane.opened(
+        opened = opening.opened(
             Settings(versions=(self.version,)),
             self.directory,
             starter=processes,
             register=lambda _: None,
             progress=lambda _: None,
         )
-        opened = await self._stack.enter_async_context(opening)
-        await opened.host_ready()
-        return opened
+        shared = await self._stack.enter_async_context(opened)
+        await shared.host_ready()
+        return shared
 
     @contextlib.contextmanager
     def cluster(self):

@@ -11,7 +11,7 @@ import pytest
 from pytest_vcluster.controlplane import etcd, plane
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES
-from pytest_vcluster.hosts import backplane
+from pytest_vcluster.hosts import opening
 from pytest_vcluster.service.processes import Processes
 from pytest_vcluster.settings import Settings
 from pytest_vcluster.toolchain.versions import KNOWN_PATCH
@@ -29,7 +29,7 @@ def directory():
 @contextlib.asynccontextmanager
 async def opened(directory):
     processes = Processes(directory / "logs", register=lambda _: None)
-    async with backplane.opened(
+    async with opening.opened(
         Settings(versions=(VERSION,)), directory, starter=processes, register=lambda _: None, progress=lambda _: None
     ) as made:
         yield made

@@ -11,7 +11,7 @@ import pytest
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ApiError, ProvisionError, ToolchainError
-from pytest_vcluster.hosts import backplane
+from pytest_vcluster.hosts import opening
 from pytest_vcluster.service.processes import Processes
 from pytest_vcluster.settings import DEFAULT_NODES, NodeShape, Settings
 from pytest_vcluster.toolchain.model import cache_folder
@@ -32,7 +32,7 @@ def directory():
 async def opened(directory, settings=SETTINGS):
     pids = []
     processes = Processes(directory / "logs", register=pids.append)
-    async with backplane.opened(
+    async with opening.opened(
         settings, directory, starter=processes, register=pids.append, progress=lambda _: None
     ) as made:
         yield made

@@ -2,8 +2,8 @@ import base64
 
 import yaml
 
+from pytest_vcluster.controlplane.keys import KeyPair
 from pytest_vcluster.controlplane.kubeconfig import build, render
-from pytest_vcluster.controlplane.pki import KeyPair
 
 PAIR = KeyPair(certificate="CERT", key="KEY")
 

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -149,6 +150,10 @@ class FakeBackplane:
         return {"kind": "fake", "version": VERSION, "kubeconfig": "/k", "url": "https://h", "nodes": ["node-1"]}
 
 
+def begin():
+    return subprocess.Popen([SLEEP, "998"], start_new_session=True).pid
+
+
 @contextlib.asynccontextmanager
 async def opened(settings, directory, *, starter, register, progress):
     backplane = FakeBackplane(settings, directory, starter, progress)
@@ -184,6 +189,7 @@ class Machine:
             controller_started=started(pid),
             directory=self.base / name,
             backplane="service_fakes:opened",
+            ahead="",
         )
 
     def wish(self, name, text):

@@ -46,6 +46,21 @@ def test_a_normal_end_leaves_nothing_and_tells_what_was(machine, run, open_lease
     assert client.shut_down(run, timeout=5) is None
 
 
+@pytest.mark.parametrize("end", ["orderly", "killed"])
+def test_what_was_begun_ahead_ends_with_the_service(machine, run, end):
+    run = replace(run, ahead="service_fakes:begin")
+    lease = client.open_lease(run, SETTINGS, request(), timeout=10, on_progress=lambda _: None)
+    assert len(machine.pids("sleep 998")) == 1
+    if end == "orderly":
+        client.shut_down(run, timeout=5)
+        assert machine.left() == NOTHING
+    else:
+        (pid,) = machine.service()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: machine.left() == NOTHING, seconds=2)
+    lease.release()
+
+
 def test_an_end_in_the_middle_of_a_lease_leaves_nothing(machine, run, open_lease):
     lease = open_lease()
     client.shut_down(run, timeout=5)

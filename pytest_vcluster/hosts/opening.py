@@ -1,0 +1,79 @@
+"""Opening the embedded backplane, step by step in the order in which the first test of a run waits for it.
+
+The one rule: etcd is on its way before anything is imported that etcd's own start doesn't need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_vcluster.controlplane import etcd
+from pytest_vcluster.controlplane.component import RunningComponent, Starter
+from pytest_vcluster.errors import Timeout
+from pytest_vcluster.hosts import binaries
+from pytest_vcluster.settings import Settings
+from pytest_vcluster.toolchain import Component, Sources
+
+if TYPE_CHECKING:
+    from pytest_vcluster.hosts.backplane import EmbeddedBackplane
+
+_POLL_SECONDS = 0.005
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: Settings,
+    directory: Path,
+    *,
+    starter: Starter,
+    register: Callable[[int], None],
+    progress: Callable[[str], None],
+) -> AsyncIterator[EmbeddedBackplane]:
+    """Open the embedded backplane below `directory` (which must exist) and close it without a trace.
+
+    `register` hears of every process not started through `starter`; `progress` of everything that takes long.
+    """
+    sources = Sources.from_environ(os.environ, offline=settings.offline)
+    wanted = binaries.wanted_for_host(binaries.newest(settings.versions))
+    # One request for all that the run is sure to need, so that a first build is one piece of work with one progress.
+    found = await binaries.have(wanted, sources, register=register, progress=progress)
+    store = await starter.start(etcd.component(binary=found[Component.ETCD].path, directory=directory))
+    try:
+        # As long to import as etcd to start.
+        from pytest_vcluster.hosts.backplane import EmbeddedBackplane  # noqa: PLC0415
+
+        backplane = EmbeddedBackplane(
+            settings, directory, starter=starter, register=register, progress=progress, sources=sources
+        )
+        await _listening(store, directory, timeout=settings.timeout)
+        backplane._watch([store], backplane.deaths, backplane.failed)
+        try:
+            yield backplane
+        finally:
+            await backplane._close()
+    finally:
+        store.kill()
+        await store.exited
+
+
+async def _listening(store: RunningComponent, directory: Path, *, timeout: float) -> None:
+    # From then on whoever connects is served as soon as etcd has elected itself. An API server that comes before that
+    # sleeps for a second; one that comes after it never has to.
+    from pytest_vcluster.controlplane import plane  # noqa: PLC0415 - the backplane has brought it
+
+    began = time.monotonic()
+    while time.monotonic() - began < timeout:
+        if store.exited.done():
+            raise plane.ended_early(store)
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(etcd.socket(directory)))
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise Timeout("etcd's start", elapsed=timeout, last_seen=plane.tail(store.log))
