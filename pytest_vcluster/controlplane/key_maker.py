@@ -24,7 +24,7 @@ from pytest_vcluster.controlplane.keys import KeyMaterial, KeyPair, SigningKey
 _ANSWER_SECONDS = 10.0
 
 
-class Helper:
+class KeyMaker:
     """The process; used by one thread at a time."""
 
     def __init__(self) -> None:
@@ -54,29 +54,29 @@ class Helper:
             self._popen.kill()
 
 
-_helper: Helper | None = None
+_maker: KeyMaker | None = None
 
 
 def begin() -> int:
     """Start the process that makes all keys for this one from now on; returns its id."""
-    global _helper  # noqa: PLW0603 - as there is one module that makes keys
-    _helper = Helper()
-    return _helper.pid
+    global _maker  # noqa: PLW0603 - as there is one module that makes keys
+    _maker = KeyMaker()
+    return _maker.pid
 
 
 def end() -> None:
     """Make keys in this process from now on."""
-    global _helper
-    helper, _helper = _helper, None
-    if helper is not None:
-        helper.end()
+    global _maker
+    maker, _maker = _maker, None
+    if maker is not None:
+        maker.end()
 
 
 def make(name: str, hosts: Sequence[str]) -> KeyMaterial:
     """Make the keys of the control plane `name` that is reached under `hosts`; blocks."""
-    if _helper is not None:
+    if _maker is not None:
         try:
-            return _helper.make(name, hosts)
+            return _maker.make(name, hosts)
         except (OSError, ValueError):
             # Killed, perhaps in the middle of an answer: what else it may have said belongs to nothing.
             end()
