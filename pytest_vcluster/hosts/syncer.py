@@ -22,6 +22,8 @@ from pytest_vcluster.errors import Timeout
 
 _POLL_SECONDS = 0.02
 _PATROL_SECONDS = 120
+# What the syncer of the embedded host carries beyond its defaults, by its switches.
+_SYNC: Mapping[str, Mapping[str, bool]] = {"to_host": {}, "from_host": {}}
 
 
 def component(*, config: Path) -> Component:
@@ -40,6 +42,7 @@ def write_config(directory: Path, *, host_kubeconfig: Path) -> Path:
     config = {
         "host": {"kubeconfig": str(host_kubeconfig)},
         "admin": {"unix": str(admin_socket(directory))},
+        "sync": _SYNC,
         "patrol_seconds": _PATROL_SECONDS,
         "log_level": "info",
     }

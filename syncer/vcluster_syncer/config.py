@@ -7,7 +7,7 @@ that names the field and what belongs there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,8 @@ class Config:
     """How often memory is compared with the servers, in seconds."""
     log_level: str = "info"
     """One of `LOG_LEVELS`."""
+    switches: Mapping[str, bool] = field(default_factory=dict)
+    """Which kinds are carried beyond, or not, what is by default: `Switch.path` to on or off. See `switches`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
         admin_socket=Path(admin.required("unix")),
         patrol_seconds=float(patrol),
         log_level=level,
+        switches=_parse_switches(fields),
     )
     for part in (host, admin, fields):
         part.nothing_else()
@@ -143,6 +146,14 @@ def parse_restart(body: bytes) -> tuple[int, ...]:
     pids = _parse_pids(fields, "freeze")
     fields.nothing_else()
     return pids
+
+
+def _parse_switches(config: _Fields) -> Mapping[str, bool]:
+    """Read `sync`, whose fields are the switches of the kinds; which there are is for `switches.selected` to say."""
+    sync = config.mapping("sync", optional=True)
+    parts = {direction: sync.mapping(direction, optional=True) for direction in ("to_host", "from_host")}
+    sync.nothing_else()
+    return {f"{direction}.{name}": on for direction, part in parts.items() for name, on in part.flags().items()}
 
 
 def _parse_pids(fields: _Fields, name: str) -> tuple[int, ...]:
@@ -203,6 +214,13 @@ class _Fields:
         if not isinstance(value, dict):
             raise ConfigError(f"{self.source}: {name} must be an object, it is {value!r}")
         return _Fields(value, f"{self.source}.{name}")
+
+    def flags(self) -> dict[str, bool]:
+        """All fields, each of which must be true or false."""
+        for name, value in self._values.items():
+            if not isinstance(value, bool):
+                raise ConfigError(f"{self.source}: {name} must be true or false, it is {value!r}")
+        return dict(self._values)
 
     def nothing_else(self) -> None:
         """Complain about fields that nobody asked for."""

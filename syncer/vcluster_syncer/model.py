@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 Object: TypeAlias = Mapping[str, Any]
 """A Kubernetes object as JSON: read only."""
@@ -63,6 +63,49 @@ class Key(NamedTuple):
 
 Reference: TypeAlias = tuple[Resource, Key]
 """Names one virtual object of one kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A field `sync.{direction}.{name}` of the configuration, by which a kind is turned on and off."""
+
+    direction: Literal["to_host", "from_host"]
+    name: str
+    on: bool = False
+    """What holds where the configuration does not say."""
+
+    @property
+    def path(self) -> str:
+        """Where the configuration has it, below `sync`."""
+        return f"{self.direction}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A right on the host that a kind can't do without, in RBAC's terms."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    cluster_scoped: bool = False
+    """The objects are in no namespace, so only a ClusterRole can grant it."""
+
+    @classmethod
+    def to_read(cls, resource: Resource) -> Rule:
+        """What it takes to follow a host collection."""
+        return cls(resource.group, (resource.plural,), ("get", "list", "watch"), not resource.namespaced)
+
+    @classmethod
+    def to_carry(cls, resource: Resource) -> Rule:
+        """What it takes to keep objects of our own in a host collection."""
+        verbs = ("create", "delete", "get", "list", "patch", "watch")
+        return cls(resource.group, (resource.plural,), verbs, not resource.namespaced)
+
+    @classmethod
+    def to_patch(cls, resource: Resource, *subresources: str) -> Rule:
+        """What it takes to write subresources."""
+        names = tuple(f"{resource.plural}/{each}" for each in subresources)
+        return cls(resource.group, names, ("patch",), not resource.namespaced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +163,12 @@ class World(Protocol):
     @property
     def now(self) -> float:
         """Seconds since the epoch."""
+
+    def kind(self, resource: Resource) -> Kind | None:
+        """Return the row by which objects of a resource are carried, None where its switch is off.
+
+        Ask before looking at a resource that has a switch: of what is not carried nothing is known.
+        """
 
     def virtual(self, resource: Resource, key: Key) -> Object | None:
         """Return a virtual object of a watched kind."""
@@ -294,3 +343,7 @@ class Kind:
     """Further host resources of which this kind keeps objects; a change of one requeues the key `host_key` gives."""
     watch_virtual: bool = True
     watch_host: bool = True
+    switch: Switch | None = None
+    """What turns it on in the configuration; None: it is always on, because pods can't do without it."""
+    host_rules: tuple[Rule, ...] = ()
+    """Which rights on the host it needs while it is on."""

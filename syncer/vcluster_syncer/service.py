@@ -22,12 +22,17 @@ from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import load
 from vcluster_syncer.model import Kind
 from vcluster_syncer.recycle.recyclers import Recyclers
+from vcluster_syncer.switches import selected
 
 _log = logging.getLogger(__name__)
 
 
 async def serve(config: Config, kinds: Sequence[Kind], *, stop: asyncio.Event, timing: Timing | None = None) -> None:
-    """Run a syncer until `stop` is set. `timing` is for tests; the patrol period is the configuration's."""
+    """Run a syncer of those of `kinds` that `config` turns on, until `stop` is set; ConfigError if it names others.
+
+    `timing` is for tests; the patrol period is the configuration's.
+    """
+    kinds = selected(kinds, config.switches)
     timing = replace(timing or Timing(), patrol=config.patrol_seconds)
     # Jitter only spreads load; nothing secret hangs on it.
     jitter = random.Random()  # noqa: S311

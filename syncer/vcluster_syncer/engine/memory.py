@@ -54,6 +54,10 @@ class Memory:
         """Seconds since the epoch."""
         return self._clock()
 
+    def kind(self, resource: Resource) -> Kind | None:
+        """Return the row by which objects of a resource are carried, None where its switch is off."""
+        return self.kinds.get(resource)
+
     def virtual(self, resource: Resource, key: Key) -> Object | None:
         """Return a virtual object of a watched kind."""
         return self._virtual_store(resource).get(key)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcluster_syncer import decide, ownership
-from vcluster_syncer.model import CONFIGMAPS, Action, Key, Kind, Object, Tenant, World
+from vcluster_syncer.model import CONFIGMAPS, Action, Key, Kind, Object, Rule, Tenant, World
 from vcluster_syncer.translate import metadata
 
 _CONTENT = ("data", "binaryData", "immutable")
@@ -47,4 +47,4 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
     return ownership.virtual_key(host, tenant, kind=CONFIGMAPS.kind)
 
 
-KIND = Kind(resource=CONFIGMAPS, reconcile=reconcile, host_key=_host_key)
+KIND = Kind(resource=CONFIGMAPS, reconcile=reconcile, host_key=_host_key, host_rules=(Rule.to_carry(CONFIGMAPS),))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
-from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, Action, Key, Kind, Object, Tenant, World
+from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, Action, Key, Kind, Object, Rule, Tenant, World
 from vcluster_syncer.naming import host_name
 from vcluster_syncer.translate import metadata, node_names
 
@@ -89,4 +89,6 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
     return ownership.virtual_key(host, tenant, kind=ENDPOINT_SLICES.kind)
 
 
-KIND = Kind(resource=ENDPOINT_SLICES, reconcile=reconcile, host_key=_host_key)
+KIND = Kind(
+    resource=ENDPOINT_SLICES, reconcile=reconcile, host_key=_host_key, host_rules=(Rule.to_carry(ENDPOINT_SLICES),)
+)

@@ -29,6 +29,8 @@ from vcluster_syncer.model import (
     PatchVirtual,
     Reference,
     Resource,
+    Rule,
+    Switch,
     Tenant,
     World,
 )
@@ -145,4 +147,10 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
     return Key("", metadata["name"]) if metadata.get("namespace") == tenant.host_namespace else None
 
 
-KIND = Kind(resource=EVENTS, reconcile=reconcile, host_key=_host_key)
+KIND = Kind(
+    resource=EVENTS,
+    reconcile=reconcile,
+    host_key=_host_key,
+    switch=Switch("from_host", "events", on=True),
+    host_rules=(Rule.to_read(EVENTS),),
+)

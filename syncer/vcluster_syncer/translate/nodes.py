@@ -23,6 +23,7 @@ from vcluster_syncer.model import (
     Object,
     PatchVirtual,
     Reference,
+    Rule,
     UpdateVirtualStatus,
     World,
 )
@@ -164,4 +165,6 @@ def _wakes(_item: Object, world: World) -> Iterable[Reference]:
             yield PODS, Key(pod["metadata"]["namespace"], pod["metadata"]["name"])
 
 
-KIND = Kind(resource=NODES, reconcile=reconcile, host_key=node_names.key_of, wakes=_wakes)
+KIND = Kind(
+    resource=NODES, reconcile=reconcile, host_key=node_names.key_of, wakes=_wakes, host_rules=(Rule.to_read(NODES),)
+)

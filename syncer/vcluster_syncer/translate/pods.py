@@ -21,6 +21,7 @@ from vcluster_syncer.model import (
     Key,
     Kind,
     Object,
+    Rule,
     Tenant,
     UpdateVirtualStatus,
     World,
@@ -148,4 +149,9 @@ KIND = Kind(
     host_key=_host_key,
     references=references.of_pod,
     companions=(SECRETS,),
+    host_rules=(
+        Rule.to_carry(PODS),
+        Rule.to_patch(PODS, "ephemeralcontainers", "resize", "status"),
+        Rule.to_carry(SECRETS),
+    ),
 )

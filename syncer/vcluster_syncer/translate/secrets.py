@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcluster_syncer import decide, ownership
-from vcluster_syncer.model import SECRETS, Action, Key, Kind, Object, Tenant, World
+from vcluster_syncer.model import SECRETS, Action, Key, Kind, Object, Rule, Tenant, World
 from vcluster_syncer.translate import metadata
 
 _CONTENT = ("data", "immutable")
@@ -50,4 +50,4 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
     return ownership.virtual_key(host, tenant, kind=SECRETS.kind)
 
 
-KIND = Kind(resource=SECRETS, reconcile=reconcile, host_key=_host_key)
+KIND = Kind(resource=SECRETS, reconcile=reconcile, host_key=_host_key, host_rules=(Rule.to_carry(SECRETS),))

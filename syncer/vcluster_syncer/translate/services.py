@@ -19,6 +19,7 @@ from vcluster_syncer.model import (
     Kind,
     Object,
     Reference,
+    Rule,
     Tenant,
     UpdateVirtualStatus,
     World,
@@ -128,4 +129,6 @@ def _wakes(item: Object, world: World) -> Iterable[Reference]:
             yield ENDPOINT_SLICES, Key(metadata_of["namespace"], piece["metadata"]["name"])
 
 
-KIND = Kind(resource=SERVICES, reconcile=reconcile, host_key=_host_key, wakes=_wakes)
+KIND = Kind(
+    resource=SERVICES, reconcile=reconcile, host_key=_host_key, wakes=_wakes, host_rules=(Rule.to_carry(SERVICES),)
+)

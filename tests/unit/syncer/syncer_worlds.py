@@ -39,9 +39,8 @@ from vcluster_syncer.model import (
     TokenRequest,
     UpdateVirtualStatus,
 )
+from vcluster_syncer.switches import selected
 from vcluster_syncer.translate import KINDS
-
-BY_RESOURCE = {kind.resource: kind for kind in KINDS}
 
 
 def tenant(name: str = "vc-a1", **changes: Any) -> Tenant:
@@ -72,8 +71,10 @@ def merge(target: Any, patch: Any) -> Any:
 class Worlds:
     """Both sides of one tenant; is a `World` for its kinds."""
 
-    def __init__(self, of: Tenant | None = None) -> None:
+    def __init__(self, of: Tenant | None = None, *, on: Iterable[str] = ()) -> None:
+        """`on` are the switches to turn on, besides those that are by default."""
         self.tenant = of or tenant()
+        self.kinds = {kind.resource: kind for kind in selected(KINDS, dict.fromkeys(on, True))}
         self.now = 1_000_000.0
         self.here: dict[tuple[Resource, Key], dict[str, Any]] = {}
         self.there: dict[tuple[Resource, str], dict[str, Any]] = {}
@@ -85,6 +86,9 @@ class Worlds:
 
     # World
 
+    def kind(self, resource: Resource) -> Kind | None:
+        return self.kinds.get(resource)
+
     def virtual(self, resource: Resource, key: Key) -> Object | None:
         return self.here.get((resource, key))
 
@@ -94,7 +98,7 @@ class Worlds:
         ]
 
     def host(self, resource: Resource, key: Key, *, owner: Resource | None = None) -> Object | None:
-        kind = BY_RESOURCE[owner or resource]
+        kind = self.kinds[owner or resource]
         for (stored, _), item in self.there.items():
             if stored == resource and kind.host_key(item, self.tenant) == key:
                 return item
@@ -104,7 +108,7 @@ class Worlds:
         return self.there.get((resource, name))
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
-        for kind in KINDS:
+        for kind in self.kinds.values():
             for item in self.virtual_list(kind.resource):
                 if (resource, key) in kind.references(item):
                     own = item["metadata"]
@@ -154,7 +158,7 @@ class Worlds:
 
     def look(self, resource: Resource, key: Key) -> Sequence[Action]:
         """Ask the kind once, and make sure it left alone what it was shown."""
-        kind: Kind = BY_RESOURCE[resource]
+        kind = self.kinds[resource]
         virtual = self.here.get((resource, key)) if kind.watch_virtual else None
         host = self.host(resource, key) if kind.watch_host else None
         before = copy.deepcopy((self.here, self.there))

@@ -26,6 +26,13 @@ def test_a_configuration_is_read():
     assert (config.patrol_seconds, config.log_level, config.host_namespace) == (60.0, "debug", "")
 
 
+def test_switches_are_read_by_their_place():
+    sync = {"to_host": {"ingresses": True}, "from_host": {"events": False}}
+    config = parse_config({**CONFIG, "sync": sync}, source="f")
+    assert config.switches == {"to_host.ingresses": True, "from_host.events": False}
+    assert parse_config(CONFIG, source="f").switches == {}
+
+
 def test_what_is_left_out_has_a_default():
     config = parse_config({"host": {"kubeconfig": "/k", "namespace": "n"}, "admin": {"unix": "/s"}}, source="f")
     assert (config.patrol_seconds, config.log_level, config.host_namespace) == (120.0, "info", "n")
@@ -40,6 +47,8 @@ def test_what_is_left_out_has_a_default():
         ({"patrol_seconds": 0}, "patrol_seconds must be more than 0"),
         ({"patrol_seconds": True}, "patrol_seconds must be int or float, it is True"),
         ({"log_level": "loud"}, "log_level must be one of debug, info, warning, error"),
+        ({"sync": {"to_host": {"ingresses": "yes"}}}, "f.sync.to_host: ingresses must be true or false, it is 'yes'"),
+        ({"sync": {"to_hosts": {}}}, "f.sync: unknown to_hosts; known are to_host, from_host"),
         ({"patrol": 5}, "f: unknown patrol; known are"),
         ({"host": {"kubeconfig": "/k", "contxt": "c"}}, "f.host: unknown contxt"),
     ],

@@ -48,10 +48,6 @@ def test_kinds_do_not_import_each_other(kind: object) -> None:
     }
 
 
-def test_each_resource_has_one_kind() -> None:
-    assert len({kind.resource for kind in KINDS}) == len(KINDS)
-
-
 def test_paths() -> None:
     assert PODS.path("default", "web", "status") == "/api/v1/namespaces/default/pods/web/status"
     assert PODS.path() == "/api/v1/pods"

@@ -1,0 +1,44 @@
+"""Which kinds a configuration turns on, and which rights on the host these need.
+
+The one rule: both are read off the rows of the kinds and nothing else, so that configuration, chart and syncer can't
+disagree about what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from vcluster_syncer.config import ConfigError
+from vcluster_syncer.model import Kind, Rule
+
+
+def selected(kinds: Sequence[Kind], chosen: Mapping[str, bool]) -> tuple[Kind, ...]:
+    """Return the kinds that are on; `chosen` is `Config.switches`. ConfigError for what there is no switch for."""
+    switches = {kind.switch.path: kind.switch for kind in kinds if kind.switch is not None}
+    if unknown := sorted(set(chosen) - set(switches)):
+        raise ConfigError(f"sync: unknown {', '.join(unknown)}; known are {', '.join(sorted(switches))}")
+    on = tuple(kind for kind in kinds if kind.switch is None or chosen.get(kind.switch.path, kind.switch.on))
+    by_resource: dict[object, Kind] = {}
+    for kind in on:
+        other = by_resource.setdefault(kind.resource, kind)
+        if other is not kind and kind.switch is not None and other.switch is not None:
+            raise ConfigError(
+                f"sync: {other.switch.path} and {kind.switch.path} can't both be on, "
+                f"{kind.resource.plural} go one way only; turn one of them off"
+            )
+    return on
+
+
+def host_rules(kinds: Iterable[Kind]) -> tuple[Rule, ...]:
+    """Return the rights on the host that kinds need together, each group and resource once, in order of their names."""
+    verbs: dict[tuple[bool, str, str], set[str]] = {}
+    for rule in (rule for kind in kinds for rule in kind.host_rules):
+        for resource in rule.resources:
+            verbs.setdefault((rule.cluster_scoped, rule.group, resource), set()).update(rule.verbs)
+    together: dict[tuple[bool, str, tuple[str, ...]], list[str]] = {}
+    for (cluster_scoped, group, resource), found in sorted(verbs.items()):
+        together.setdefault((cluster_scoped, group, tuple(sorted(found))), []).append(resource)
+    return tuple(
+        Rule(group, tuple(resources), found, cluster_scoped)
+        for (cluster_scoped, group, found), resources in together.items()
+    )

@@ -1,0 +1,85 @@
+"""Which kinds run under which configuration, and which rights on the host they ask for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from vcluster_syncer.config import ConfigError
+from vcluster_syncer.model import PODS, Action, Key, Kind, Object, Resource, Rule, Switch, Tenant, World
+from vcluster_syncer.switches import host_rules, selected
+from vcluster_syncer.translate import KINDS
+
+CARRY = ("create", "delete", "get", "list", "patch", "watch")
+READ = ("get", "list", "watch")
+
+
+def nothing(_key: Key, _virtual: Object | None, _host: Object | None, _world: World) -> Sequence[Action]:
+    return ()
+
+
+def nobody(_host: Object, _tenant: Tenant) -> Key | None:
+    return None
+
+
+THING = Resource("example.com", "v1", "things", "Thing", namespaced=False)
+ALWAYS = Kind(resource=PODS, reconcile=nothing, host_key=nobody, host_rules=(Rule.to_carry(PODS),))
+UP = Kind(
+    resource=THING,
+    reconcile=nothing,
+    host_key=nobody,
+    switch=Switch("to_host", "things"),
+    host_rules=(Rule.to_carry(THING),),
+)
+DOWN = replace(UP, switch=Switch("from_host", "things", on=True), host_rules=(Rule.to_read(THING),))
+
+
+def test_a_switch_turns_its_kind_on_and_off_and_has_a_default():
+    assert selected((ALWAYS, UP), {}) == (ALWAYS,)
+    assert selected((ALWAYS, UP), {"to_host.things": True}) == (ALWAYS, UP)
+    assert selected((ALWAYS, DOWN), {}) == (ALWAYS, DOWN)
+    assert selected((ALWAYS, DOWN), {"from_host.things": False}) == (ALWAYS,)
+
+
+def test_a_kind_goes_one_way_only():
+    assert selected((UP, DOWN), {"to_host.things": True, "from_host.things": False}) == (UP,)
+    with pytest.raises(ConfigError, match="to_host.things and from_host.things can't both be on, things go one way"):
+        selected((UP, DOWN), {"to_host.things": True})
+
+
+def test_a_misspelt_switch_is_an_error_that_names_the_known_ones():
+    with pytest.raises(ConfigError, match="unknown to_host.thing; known are from_host.things, to_host.things"):
+        selected((UP, DOWN), {"to_host.thing": True})
+
+
+def test_rules_are_merged_and_each_resource_is_named_once():
+    other = replace(UP, host_rules=(Rule("example.com", ("things",), ("deletecollection",), True),))
+    assert host_rules((ALWAYS, DOWN)) == (
+        Rule("", ("pods",), CARRY),
+        Rule("example.com", ("things",), READ, cluster_scoped=True),
+    )
+    assert host_rules((DOWN, other)) == (
+        Rule("example.com", ("things",), ("deletecollection", *READ), cluster_scoped=True),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.resource.plural}")
+def test_every_kind_asks_for_the_right_to_watch_what_it_watches(kind: Kind) -> None:
+    granted = {(rule.group, name): set(rule.verbs) for rule in host_rules([kind]) for name in rule.resources}
+    for resource in (*((kind.resource,) if kind.watch_host else ()), *kind.companions):
+        assert granted[resource.group, resource.plural] >= set(READ)
+
+
+def test_no_two_switches_have_one_name():
+    paths = [kind.switch.path for kind in KINDS if kind.switch is not None]
+    assert len(set(paths)) == len(paths)
+
+
+def test_rights_on_the_host_of_the_default_configuration():
+    """What is added here is asked of every user's cluster: a default must be worth it."""
+    assert host_rules(selected(KINDS, {})) == (
+        Rule("", ("configmaps", "pods", "secrets", "services"), CARRY),
+        Rule("", ("events",), READ),
+        Rule("", ("pods/ephemeralcontainers", "pods/resize", "pods/status"), ("patch",)),
+        Rule("discovery.k8s.io", ("endpointslices",), CARRY),
+        Rule("", ("nodes",), READ, cluster_scoped=True),
+    )
