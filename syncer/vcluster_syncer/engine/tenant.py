@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from vcluster_syncer.engine.execute import Executor
 from vcluster_syncer.engine.host_side import HostSide, patrol
 from vcluster_syncer.engine.memory import Memory
 from vcluster_syncer.engine.queue import Queue
+from vcluster_syncer.engine.store import revision_of
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch
 from vcluster_syncer.kube.client import Client
@@ -115,18 +116,20 @@ class TenantSync:
             ],
         }
 
-    async def drained(self, deleted: Iterable[tuple[str, str, str]], *, timeout: float) -> str:
+    async def drained(self, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
         """Wait until nothing is remembered, left on the host or still to be done of objects that are gone.
 
-        For after the virtual cluster was put back to an earlier state: `deleted` are the plural, namespace and name of
-        what went. Returns nothing, or what is left after `timeout` seconds.
+        For after the virtual cluster was put back to an earlier state: `deleted` tells the plural, namespace and name
+        of what went, and the revision of its end. What is there under that name but younger was made afterwards, by a
+        controller that missed it: whoever put the cluster back finds that too. Returns nothing, or what is left after
+        `timeout` seconds.
         """
         plurals = {resource.plural: resource for resource in self._memory.virtual_stores}
-        waiting = {(plurals[plural], Key(*key)) for plural, *key in deleted if plural in plurals}
+        waiting = {(plurals[plural], Key(*key)): end for (plural, *key), end in deleted.items() if plural in plurals}
         try:
             async with asyncio.timeout(timeout):
                 while self._queue is not None:
-                    waiting = {each for each in waiting if self._memory.virtual(*each) is not None}
+                    waiting = {each: end for each, end in waiting.items() if self._is_older(each, end)}
                     if not waiting:
                         self._queue.recall()
                         await self._queue.settled()
@@ -142,6 +145,10 @@ class TenantSync:
                 raise
         remembered = [f"{resource.kind} {_shown(key)}, of whose end no watch told" for resource, key in waiting]
         return ", ".join((remembered + self._orphans() + self.describe()["errors"])[:5]) or "work that never ends"
+
+    def _is_older(self, reference: Reference, revision: int) -> bool:
+        remembered = self._memory.virtual(*reference)
+        return remembered is not None and revision_of(remembered) < revision
 
     def _orphans(self) -> list[str]:
         """Host objects that we made for virtual objects that don't exist."""

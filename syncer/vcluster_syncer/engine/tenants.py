@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +100,7 @@ class Tenants:
             # Seen by `add`, or nobody asks any more.
             pass
 
-    async def drained(self, name: str, deleted: Iterable[tuple[str, str, str]], *, timeout: float) -> str:
+    async def drained(self, name: str, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
         """Wait until nothing is left of a tenant's objects that are gone; see `TenantSync.drained`."""
         carried = self._carried.get(name)
         if carried is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +33,10 @@ _DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
 
 
 class Drained(Protocol):
-    """Waits until the host has nothing more of deleted objects (plural, namespace, name); tells what it still has."""
+    """Waits until the host has nothing more of objects that ended at a revision; tells what it still has."""
 
-    async def __call__(self, deleted: Iterable[tuple[str, str, str]], *, timeout: float) -> str:
-        """Wait."""
+    async def __call__(self, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
+        """Wait; `deleted` are plural, namespace and name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +252,8 @@ class Recycler:
             await self._etcd.prove_writable()
 
     async def _drain(self, back: WayBack) -> None:
-        left = await self._drained(map(object_of, back.deleted), timeout=self._limits.drained)
+        deleted = {object_of(key): revision for key, revision in back.deleted.items()}
+        left = await self._drained(deleted, timeout=self._limits.drained)
         if left:
             raise NotPristine(f"the host did not let go of {left}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 
 from vcluster_syncer.recycle import canaries, canary_objects
 from vcluster_syncer.recycle.barrier import SHAPING, Barrier
@@ -20,6 +21,8 @@ _PORTS = frozenset({_PORT_RANGE, "services/specs"})
 """What decides which node ports are taken."""
 _MOST_ROUNDS = 40
 _MOST_CANARY_ROUNDS = 6
+_NEVER_AGAIN = sys.maxsize
+"""The revision at which something ended whose name nobody uses again."""
 
 
 class NotPristine(Exception):
@@ -41,7 +44,8 @@ class WayBack:
         self._unconfirmed: set[str] = set()
         self._deleted_namespaces: set[bytes] = set()
         self.reshaped = False
-        self.deleted: set[bytes] = set()
+        self.deleted: dict[bytes, int] = {}
+        """What was deleted, and at which revision it was last."""
         self.revived: set[bytes] = set()
         self.last: tuple[bytes, ...] = ()
         self.written = 0
@@ -82,7 +86,7 @@ class WayBack:
                 waits.append(self._wait.copies(named))
             if ports:
                 name = f"{canary_objects.PREFIX}{self._token}-port{number}"
-                self.deleted.add(canary_objects.node_port_key(name))
+                self.deleted[canary_objects.node_port_key(name)] = _NEVER_AGAIN
                 waits.append(self._wait.node_ports(name))
             await asyncio.gather(*waits)
             await self.sweep()  # which takes the canaries away again
@@ -125,7 +129,7 @@ class WayBack:
         for key, created in plan.put.items():
             baseline.stamps[key] = Stamp(created or written.keys[key], written.keys[key])
         self.written += len(plan.keys)
-        self.deleted.update(plan.delete)
+        self.deleted.update((key, written.keys[key]) for key in plan.delete)
         self.revived.update(plan.reborn)
         touched = collections_of(key for key in plan.keys if not canaries.is_canary(key))
         self._unconfirmed |= touched

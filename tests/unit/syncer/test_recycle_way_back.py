@@ -18,7 +18,7 @@ def test_a_sweep_writes_back_what_differs_and_waits_for_the_caches_of_just_that(
         assert way.wait.calls == [("caches", {"configmaps": way.store.revision, "secrets": way.store.revision})]
         assert way.etcd.transactions == [((MAP,), (b"secrets/default/new",))]
         assert (way.back.rounds, way.back.written, way.back.last) == (1, 2, (MAP, b"secrets/default/new"))
-        assert way.back.deleted == {b"secrets/default/new"}
+        assert way.back.deleted == {b"secrets/default/new": way.store.revision}
         assert not await way.back.sweep()
 
     asyncio.run(main())
@@ -136,7 +136,7 @@ def test_node_ports_are_read_again_once_where_services_changed(key, asked):
         named = way.wait.asked("node_ports")
         assert len(named) == asked
         # The host is to let go of the Service that it took.
-        assert {f"services/specs/kube-system/{name}".encode() for name in named} <= way.back.deleted
+        assert {f"services/specs/kube-system/{name}".encode() for name in named} <= set(way.back.deleted)
         assert way.store.values == STATE
 
     asyncio.run(main())
