@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vcluster_syncer.engine.execute import Executor
+from vcluster_syncer.engine.latency import Changes, Latency
 from vcluster_syncer.engine.memory import Memory
-from vcluster_syncer.engine.outcomes import DONE, Done, Failed, Later, Outcome, Refused, Rejected
+from vcluster_syncer.engine.metrics import Metrics
+from vcluster_syncer.engine.outcomes import DONE, Done, Failed, Later, Outcome, Refused, Rejected, Stale
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.model import Later as LaterAction
 from vcluster_syncer.model import Reference
@@ -30,27 +32,51 @@ class _Writes:
 class Controller:
     """The passes of one tenant. `clock` counts seconds for noticing fights."""
 
-    def __init__(self, memory: Memory, executor: Executor, *, timing: Timing, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        executor: Executor,
+        *,
+        timing: Timing,
+        clock: Callable[[], float],
+        metrics: Metrics | None = None,
+        latency: Latency | None = None,
+    ) -> None:
         self._memory = memory
         self._executor = executor
         self._timing = timing
         self._clock = clock
+        self._metrics = metrics or Metrics()
+        self._latency = latency or Latency(self._metrics.sync_seconds, clock)
         self._writes: dict[Reference, _Writes] = {}
         self._doubts: dict[Reference, int] = {}
-        self.passes = 0
 
     async def work(self, reference: Reference) -> Outcome:
         """Bring one key a step closer to what its kind wants; never raises."""
+        changes = self._latency.begin(reference)
+        outcome: Outcome
         try:
-            return await self._pass(reference)
+            outcome = await self._pass(reference, changes)
         except Exception as error:
             # A bug in a kind concerns its key, not the tenant.
             resource, key = reference
             _log.exception("tenant %s: %s %s", self._memory.tenant.name, resource.kind, "/".join(key))
-            return Failed(f"{type(error).__name__}: {error}")
+            outcome = Failed(f"{type(error).__name__}: {error}")
+        self._latency.end(outcome, changes, reference)
+        self._count(outcome, reference[0].plural)
+        return outcome
 
-    async def _pass(self, reference: Reference) -> Outcome:
-        self.passes += 1
+    def _count(self, outcome: Outcome, kind: str) -> None:
+        self._metrics.passes.add(kind)
+        match outcome:
+            case Stale():
+                self._metrics.conflicts.add(kind)
+            case Failed():
+                self._metrics.errors.add(kind)
+            case Refused():
+                self._metrics.refusals.add(kind)
+
+    async def _pass(self, reference: Reference, changes: Changes) -> Outcome:
         resource, key = reference
         memory = self._memory
         kind = memory.kinds[resource]
@@ -67,6 +93,8 @@ class Controller:
                 return await self._after_rejection(reference, outcome)
             elif not isinstance(outcome, Done):
                 return outcome
+            else:
+                self._latency.did(action, changes, reference)
         self._doubts.pop(reference, None)
         if wrote:
             return self._after_writing(reference) or later or DONE

@@ -14,6 +14,7 @@ from typing import Any
 
 from vcluster_syncer.engine.guard import guarded
 from vcluster_syncer.engine.memory import Memory, host_owners
+from vcluster_syncer.engine.metrics import Metrics
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch, list_all
 from vcluster_syncer.kube.client import Client
@@ -71,7 +72,9 @@ class HostSide:
         namespace: str = "",
         timing: Timing,
         jitter: random.Random,
+        metrics: Metrics | None = None,
     ) -> None:
+        self.metrics = metrics or Metrics()
         self.client = client
         self._timing = timing
         self._jitter = jitter
@@ -84,6 +87,7 @@ class HostSide:
                 namespace=namespace if resource.namespaced else "",
                 timing=timing,
                 jitter=jitter,
+                restarted=lambda resource: self.metrics.watch_restarts.add("host", resource.plural),
             )
             for resource in host_owners(kinds)
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vcluster_syncer.engine.guard import guarded
 from vcluster_syncer.engine.host_objects import HostObjects
+from vcluster_syncer.engine.latency import TO_HOST, TO_VIRTUAL, Latency
 from vcluster_syncer.engine.references import References
 from vcluster_syncer.engine.store import Store, key_of
 from vcluster_syncer.engine.tokens import Tokens
@@ -26,12 +27,14 @@ class Memory:
         *,
         enqueue: Callable[[Reference], None],
         clock: Callable[[], float],
+        latency: Latency | None = None,
     ) -> None:
         self.tokens = Tokens(clock)
         self.kinds = {kind.resource: kind for kind in kinds}
         self._tenant = tenant
         self._enqueue = enqueue
         self._clock = clock
+        self._latency = latency
         self._live = False
         self._references = References()
         self.virtual_stores = {
@@ -113,6 +116,7 @@ class Memory:
                 uses = guarded(uses, kind.references, new)
             entered_or_left = self._references.update(reference, uses)
             if self._live:
+                self._note(TO_HOST, (reference,))
                 self._enqueue(reference)
                 self._queue_all(entered_or_left)
                 self._queue_all(self._references.users(reference))
@@ -123,6 +127,7 @@ class Memory:
     def _host_changed(self, resource: Resource, present: Object, concerned: Iterable[Reference]) -> None:
         if not self._live:
             return
+        self._note(TO_VIRTUAL, concerned)
         self._queue_all(concerned)
         kind = self.kinds.get(resource)
         if kind is not None:
@@ -131,6 +136,12 @@ class Memory:
     def _wake(self, kind: Kind, present: Object) -> None:
         # A kind may yield lazily, so the whole iteration is guarded.
         self._queue_all(guarded((), lambda: tuple(kind.wakes(present, self))))
+
+    def _note(self, direction: str, references: Iterable[Reference]) -> None:
+        if self._latency is not None:
+            for reference in references:
+                if reference[0] in self.kinds:
+                    self._latency.changed(direction, reference)
 
     def _queue_all(self, references: Iterable[Reference]) -> None:
         for reference in references:

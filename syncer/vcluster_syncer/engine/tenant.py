@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from vcluster_syncer import ownership
 from vcluster_syncer.engine.controller import Controller
 from vcluster_syncer.engine.execute import Executor
 from vcluster_syncer.engine.host_side import HostSide, patrol
+from vcluster_syncer.engine.latency import Latency
 from vcluster_syncer.engine.memory import Memory
 from vcluster_syncer.engine.queue import Queue
 from vcluster_syncer.engine.store import revision_of
@@ -55,7 +57,8 @@ class TenantSync:
         self._around = around
         self._queue: Queue[Reference] | None = None
         self._watches: tuple[Watch, ...] = ()
-        self._memory = Memory(tenant, around.kinds, enqueue=self._enqueue, clock=around.now)
+        self._latency = Latency(around.host.metrics.sync_seconds, time.monotonic)
+        self._memory = Memory(tenant, around.kinds, enqueue=self._enqueue, clock=around.now, latency=self._latency)
 
     async def carry(self, *, ready: Callable[[], None]) -> None:
         """Sync until cancelled. Calls `ready` once everything was read and looked at; NotSynced if that can't be."""
@@ -68,12 +71,26 @@ class TenantSync:
             ):
                 executor = Executor(memory, virtual=client, host=around.host.client)
                 clock = asyncio.get_running_loop().time
-                controller = Controller(memory, executor, timing=around.timing, clock=clock)
+                controller = Controller(
+                    memory,
+                    executor,
+                    timing=around.timing,
+                    clock=clock,
+                    metrics=around.host.metrics,
+                    latency=self._latency,
+                )
                 self._queue = Queue(
                     controller.work, spawn=tasks.create_task, timing=around.timing, jitter=around.jitter
                 )
                 self._watches = tuple(
-                    Watch(client, resource, store, timing=around.timing, jitter=around.jitter)
+                    Watch(
+                        client,
+                        resource,
+                        store,
+                        timing=around.timing,
+                        jitter=around.jitter,
+                        restarted=lambda resource: around.host.metrics.watch_restarts.add("virtual", resource.plural),
+                    )
                     for resource, store in memory.virtual_stores.items()
                 )
                 for watch in self._watches:

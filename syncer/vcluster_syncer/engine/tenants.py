@@ -132,6 +132,7 @@ class Tenants:
                     carried.ready.set_exception(cause)
                     return
                 carried.failures += 1
+                self._around.host.metrics.tenant_failures.add()
                 carried.last_failure = f"{type(cause).__name__}: {cause}"
                 if not isinstance(cause, NotSynced):
                     _log.exception("tenant %s: starting again", carried.sync.tenant.name)

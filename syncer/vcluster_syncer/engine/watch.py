@@ -57,6 +57,7 @@ class Watch:
         timing: Timing,
         jitter: random.Random,
         clock: Callable[[], float] | None = None,
+        restarted: Callable[[Resource], None] | None = None,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -68,6 +69,7 @@ class Watch:
         self._timing = timing
         self._jitter = jitter
         self._clock = clock or asyncio.get_running_loop().time
+        self._restarted = restarted
         self._revision: int | None = None
         self._failures = 0
 
@@ -136,6 +138,8 @@ class Watch:
         self._failures += 1
         self.restarts += 1
         self.last_error = str(error)
+        if self._restarted is not None:
+            self._restarted(self.resource)
         if self._failures == 1 and error.retry_after is None:
             # The usual end of a connection; resuming at once loses nothing.
             _log.debug("%s: watch restarts: %s", self.resource.plural, error)
