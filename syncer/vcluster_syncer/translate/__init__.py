@@ -13,10 +13,14 @@ from vcluster_syncer.translate import (
     configmaps,
     endpointslices,
     events,
+    ingressclasses,
     namespaces,
     nodes,
     pods,
+    priorityclasses,
+    runtimeclasses,
     secrets,
+    serviceaccounts,
     services,
 )
 
@@ -24,6 +28,11 @@ from vcluster_syncer.translate import (
 KINDS: Final[tuple[Kind, ...]] = (
     namespaces.KIND,
     nodes.KIND,
+    priorityclasses.TO_HOST,
+    priorityclasses.FROM_HOST,
+    runtimeclasses.KIND,
+    ingressclasses.KIND,
+    serviceaccounts.KIND,
     services.KIND,
     configmaps.KIND,
     secrets.KIND,

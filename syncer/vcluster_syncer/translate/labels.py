@@ -20,6 +20,18 @@ def key_to_host(key: str) -> str:
     return f"{PREFIX}label-{digest(key)}" if key.startswith(PREFIX) else key
 
 
+def namespace_key(key: str) -> str:
+    """Return the host pod's label that holds the label `key` of its virtual namespace."""
+    return f"{PREFIX}namespace-label-{digest(key)}"
+
+
+def of_namespace(namespace: Object | None) -> dict[str, str]:
+    """Return the labels by which a host pod tells those of its virtual namespace, of which it is selected, too."""
+    if namespace is None:
+        return {}
+    return {namespace_key(key): value for key, value in (namespace["metadata"].get("labels") or {}).items()}
+
+
 def to_host(labels: Object | None) -> dict[str, str]:
     """Return the host's labels for a user's labels."""
     return {key_to_host(key): value for key, value in (labels or {}).items()}

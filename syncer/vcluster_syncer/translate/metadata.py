@@ -29,43 +29,52 @@ def user_annotations(virtual: Object) -> dict[str, str]:
 
 
 def to_host(
-    key: Key, virtual: Object, tenant: Tenant, resource: Resource, *, notes: Object | None = None, role: str = ""
+    key: Key,
+    virtual: Object,
+    tenant: Tenant,
+    resource: Resource,
+    *,
+    notes: Object | None = None,
+    marks: Object | None = None,
+    role: str = "",
 ) -> dict[str, Any]:
-    """Make the metadata of the host object of `virtual`; `notes` are annotations of the kind's own."""
+    """Make the metadata of the host object of `virtual`; `notes` and `marks` are the kind's own annotations, labels."""
     user_labels, annotations = labels.to_host(ownership.labels_of(virtual)), user_annotations(virtual)
     our_labels, our_annotations = ownership.marks(key, virtual, tenant, kind=resource.kind)
-    carried = {"annotations": sorted([*annotations, *(notes or {})]), "labels": sorted(user_labels)}
+    user_labels.update(marks or {})
+    came = {"annotations": sorted([*annotations, *(notes or {})]), "labels": sorted(user_labels)}
     return {
         "name": host_name(tenant.name, *key, role=role),
-        "namespace": tenant.host_namespace,
+        **({"namespace": tenant.host_namespace} if resource.namespaced else {}),
         "labels": {**user_labels, **our_labels},
         "annotations": {
             **annotations,
             **(notes or {}),
             **our_annotations,
-            CARRIED: json.dumps(carried, separators=(",", ":")),
+            CARRIED: json.dumps(came, separators=(",", ":")),
         },
     }
 
 
-def _carried(host: Object) -> Object:
+def carried(copy: Object, note: str = CARRIED) -> Object:
+    """Return what the annotation `note` of a copy remembers of its original."""
     try:
-        found = json.loads(ownership.annotations_of(host).get(CARRIED, "{}"))
+        found = json.loads(ownership.annotations_of(copy).get(note, "{}"))
     except ValueError:
-        # Somebody edited it on the host: forget what we once set, and write it anew.
+        # Somebody edited it: forget what we once set, and write it anew.
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def difference(host: Object, wanted: Object) -> dict[str, Any]:
+def difference(copy: Object, wanted: Object, note: str = CARRIED) -> dict[str, Any]:
     """Return the merge patch of `metadata` that brings labels and annotations up to `wanted`; empty for none."""
     patch: dict[str, Any] = {}
-    carried = _carried(host)
+    remembered = carried(copy, note)
     for field in ("labels", "annotations"):
-        current = host["metadata"].get(field) or {}
+        current = copy["metadata"].get(field) or {}
         target = wanted["metadata"][field]
         changed: dict[str, str | None] = {key: value for key, value in target.items() if current.get(key) != value}
-        changed.update((key, None) for key in carried.get(field, ()) if key in current and key not in target)
+        changed.update((key, None) for key in remembered.get(field, ()) if key in current and key not in target)
         if changed:
             patch[field] = changed
     return {"metadata": patch} if patch else {}

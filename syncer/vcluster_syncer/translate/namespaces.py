@@ -1,14 +1,14 @@
 """Namespaces: watched, never carried.
 
 The host has one namespace for a tenant. The other kinds ask the world which virtual namespaces there are, what their
-labels say (pod affinity selects by them) and whether one is being deleted.
+labels say (pod affinity and network policies select by them, so host pods have them) and whether one is being deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from vcluster_syncer.model import NAMESPACES, Action, Key, Kind, Object, Tenant, World
+from vcluster_syncer.model import NAMESPACES, PODS, Action, Key, Kind, Object, Reference, Tenant, World
 
 
 def reconcile(_key: Key, _virtual: Object | None, _host: Object | None, _world: World) -> Sequence[Action]:
@@ -20,4 +20,9 @@ def _host_key(_host: Object, _tenant: Tenant) -> Key | None:
     return None
 
 
-KIND = Kind(resource=NAMESPACES, reconcile=reconcile, host_key=_host_key, watch_host=False)
+def _wakes(namespace: Object, world: World) -> Iterable[Reference]:
+    for pod in world.virtual_list(PODS, namespace["metadata"]["name"]):
+        yield PODS, Key(pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
+KIND = Kind(resource=NAMESPACES, reconcile=reconcile, host_key=_host_key, wakes=_wakes, watch_host=False)

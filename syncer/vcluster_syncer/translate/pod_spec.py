@@ -10,9 +10,18 @@ import json
 from typing import Any, Final
 
 from vcluster_syncer import ownership
-from vcluster_syncer.model import PODS, Key, Object, Tenant, World
+from vcluster_syncer.model import NAMESPACES, PODS, Key, Object, Tenant, World
 from vcluster_syncer.naming import host_name
-from vcluster_syncer.translate import metadata, node_names, pod_env, pod_scheduling, pod_volumes, references
+from vcluster_syncer.translate import (
+    labels,
+    metadata,
+    node_names,
+    pod_classes,
+    pod_env,
+    pod_scheduling,
+    pod_volumes,
+    references,
+)
 
 GENERATION: Final = f"{ownership.PREFIX}generation"
 """Annotation: the virtual pod's generation that the host pod's spec is of."""
@@ -106,7 +115,8 @@ def containers_to_host(pod: Object, field: str, world: World) -> list[dict[str, 
 
 def metadata_to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
     """Make the host pod's metadata."""
-    return metadata.to_host(key, pod, world.tenant, PODS, notes=notes(pod))
+    namespace = world.virtual(NAMESPACES, Key("", key.namespace))
+    return metadata.to_host(key, pod, world.tenant, PODS, notes=notes(pod), marks=labels.of_namespace(namespace))
 
 
 def to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
@@ -132,6 +142,7 @@ def to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
     if tenant.private_nodes:
         # Nothing simulated runs containers, and the host would look for a class it does not have.
         spec.pop("runtimeClassName", None)
+    spec.update(pod_classes.to_host(pod, world))
     if node := node_names.to_host(source.get("nodeName"), world):
         spec["nodeName"] = node
         if source.get("schedulerName", DEFAULT_SCHEDULER) != DEFAULT_SCHEDULER:

@@ -26,7 +26,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import node_names, pod_spec, pod_status, pod_tokens, pod_updates, references
+from vcluster_syncer.translate import node_names, pod_classes, pod_spec, pod_status, pod_tokens, pod_updates, references
 
 _DEFAULT_GRACE = 30
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -74,7 +74,7 @@ def _may_be_carried(virtual: Object, world: World) -> bool:
 
 
 def _create(key: Key, virtual: Object, secret: Object | None, world: World) -> Sequence[Action]:
-    if not _may_be_carried(virtual, world):
+    if not _may_be_carried(virtual, world) or not pod_classes.is_complete(virtual, world):
         return ()
     wanted = pod_spec.to_host(key, virtual, world)
     name = wanted["metadata"]["name"]

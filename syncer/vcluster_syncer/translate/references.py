@@ -1,4 +1,4 @@
-"""Which ConfigMaps and Secrets a pod names.
+"""Which objects a pod names: ConfigMaps, Secrets, its ServiceAccount and its classes.
 
 The one rule: a reference counts whether or not the object exists or is optional: an object that comes later must
 reach the host, too.
@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from vcluster_syncer.model import CONFIGMAPS, SECRETS, Key, Object, Reference
+from vcluster_syncer.model import (
+    CONFIGMAPS,
+    PRIORITY_CLASSES,
+    RUNTIME_CLASSES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Key,
+    Object,
+    Reference,
+)
 
 CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 
@@ -47,6 +56,9 @@ def service_account(pod: Object) -> str:
 
 
 def _named(pod: Object) -> Iterator[tuple[Any, str | None]]:
+    yield SERVICE_ACCOUNTS, service_account(pod)
+    yield PRIORITY_CLASSES, pod["spec"].get("priorityClassName")
+    yield RUNTIME_CLASSES, pod["spec"].get("runtimeClassName")
     for container in containers(pod):
         for source in container.get("envFrom") or ():
             yield CONFIGMAPS, (source.get("configMapRef") or {}).get("name")
@@ -69,6 +81,8 @@ def _named(pod: Object) -> Iterator[tuple[Any, str | None]]:
 
 
 def of_pod(pod: Object) -> frozenset[Reference]:
-    """Return every ConfigMap and Secret a pod uses."""
+    """Return every object a pod uses."""
     namespace = pod["metadata"]["namespace"]
-    return frozenset((resource, Key(namespace, name)) for resource, name in _named(pod) if name)
+    return frozenset(
+        (resource, Key(namespace if resource.namespaced else "", name)) for resource, name in _named(pod) if name
+    )

@@ -181,7 +181,9 @@ class Worlds:
         match action:
             case CreateHost(resource, item):
                 name = item["metadata"]["name"]
-                assert item["metadata"]["namespace"] == self.tenant.host_namespace
+                assert item["metadata"].get("namespace", "") == (
+                    self.tenant.host_namespace if resource.namespaced else ""
+                )
                 assert (resource, name) not in self.there, f"{name} exists already"
                 self.there[resource, name] = self._stored(item, "h")
             case PatchHost(resource, name, uid, patch):

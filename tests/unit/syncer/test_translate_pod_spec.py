@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from syncer_worlds import Worlds, pod, tenant
-from vcluster_syncer.model import CONFIGMAPS, NAMESPACES, SECRETS, SERVICES, Key
+from vcluster_syncer.model import CONFIGMAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS, SERVICES, Key
 from vcluster_syncer.naming import host_name
 from vcluster_syncer.translate import pod_spec, references
 
@@ -372,4 +372,5 @@ def test_references_count_whether_or_not_they_exist(worlds: Worlds) -> None:
         (SECRETS, Key("default", "env")),
         (CONFIGMAPS, Key("default", "files")),
         (CONFIGMAPS, Key("default", "kube-root-ca.crt")),
+        (SERVICE_ACCOUNTS, Key("default", "default")),
     }
