@@ -2,7 +2,10 @@
 
 The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in JSON what came of it.
 
-    GET    /healthz            200 "ok"
+    GET    /livez              200 "ok" while it answers at all: for whoever would restart it
+    GET    /healthz            200 "ok" while host and tenants are followed; 503, a line for each that is not and why
+    GET    /metrics            200, in Prometheus' text format
+    GET    /v1/tenants/{name}/pending   200, a list: each virtual pod that is not ready, and what both sides say of it
     GET    /v1/tenants         200, a list: per tenant its readiness, what is queued, what is not in order
     POST   /v1/tenants         201 once its lists are read and its nodes mirrored; 400 bad description,
                                409 name or namespace is taken, 504 its API server could not be read in time
@@ -28,16 +31,19 @@ import orjson
 from aiohttp import web
 
 from vcluster_syncer.config import ConfigError, parse_read_before, parse_restart, parse_restore, parse_tenant
+from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
 from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
+from vcluster_syncer.pending import pods
 from vcluster_syncer.recycle.barrier import NotReached
 from vcluster_syncer.recycle.etcd import StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen
 from vcluster_syncer.recycle.recycler import Target
 from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint, Recyclers
 from vcluster_syncer.recycle.way_back import NotPristine
+from vcluster_syncer.reports import metrics_text
 
 _LARGEST = 64 << 20
 _STATUS: dict[type[Exception], int] = {
@@ -60,7 +66,10 @@ async def served(tenants: Tenants, recyclers: Recyclers, socket: Path) -> AsyncI
     """Serve the admin API at `socket`, which only this user may use; the file is gone afterwards."""
     app = web.Application(middlewares=[_errors], client_max_size=_LARGEST)
     doorway = _Doorway(tenants, recyclers)
+    app.router.add_get("/livez", doorway.livez)
     app.router.add_get("/healthz", doorway.healthz)
+    app.router.add_get("/metrics", doorway.metrics)
+    app.router.add_get("/v1/tenants/{name}/pending", doorway.pending)
     app.router.add_get("/v1/tenants", doorway.show)
     app.router.add_post("/v1/tenants", doorway.add)
     app.router.add_delete("/v1/tenants/{name}", doorway.remove)
@@ -97,9 +106,24 @@ class _Doorway:
         self._tenants = tenants
         self._recyclers = recyclers
 
-    async def healthz(self, _request: web.Request) -> web.Response:
+    async def livez(self, _request: web.Request) -> web.Response:
         """Answer."""
         return web.Response(text="ok")
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Tell whether everything is followed."""
+        troubles = self._tenants.troubles()
+        return web.Response(text="\n".join(troubles) or "ok", status=503 if troubles else 200)
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Tell what was counted."""
+        text = metrics_text(self._tenants.metrics, self._tenants.describe())
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def pending(self, request: web.Request) -> web.Response:
+        """Tell why pods wait."""
+        known = self._tenants.insight(request.match_info["name"])
+        return _json(pods(known.world, host_events=known.host_events, queued=known.queued, errors=known.errors))
 
     async def show(self, _request: web.Request) -> web.Response:
         """Tell of all tenants."""

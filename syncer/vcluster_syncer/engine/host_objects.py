@@ -53,6 +53,10 @@ class HostObjects:
         """The object of that host name, ours or not."""
         return self._store.get(Key(self._tenant.host_namespace if self.resource.namespaced else "", name))
 
+    def all(self) -> Iterable[Object]:
+        """Every object, ours or not."""
+        return self._store.objects()
+
     def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
         """Take over a complete list, read at `revision`."""
         self._store.replace([obj for obj in objects if self._concerns_us(obj)], revision)

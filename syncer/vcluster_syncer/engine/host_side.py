@@ -101,6 +101,15 @@ class HostSide:
                 await asyncio.sleep(self._timing.patrol * self._jitter.uniform(0.9, 1.1))
                 await patrol(self.watches)
 
+    def trouble(self) -> str:
+        """Why nothing can be learnt from the host at the moment, empty if something can.
+
+        One collection that can't be read (rights, a definition that is not there) is no trouble of the host's.
+        """
+        if any(watch.synced.is_set() and not watch.ailing for watch in self.watches):
+            return ""
+        return next((watch.last_error for watch in self.watches if watch.last_error), "nothing was read yet")
+
     def attach(self, memory: Memory) -> None:
         """Let a tenant have its share from now on; ValueError if its namespace is taken."""
         namespace = memory.tenant.host_namespace

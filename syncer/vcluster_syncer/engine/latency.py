@@ -47,7 +47,8 @@ class Latency:
         self._clock = clock
         self._open: dict[Reference, Changes] = {}
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
         """How many keys have changes that no pass has looked at."""
         return len(self._open)
 

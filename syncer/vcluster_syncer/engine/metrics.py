@@ -1,8 +1,8 @@
 """What the syncer has done so far, in numbers, and their spelling for Prometheus.
 
-Written by hand because it is two sorts of numbers and one text format: a client library would bring a registry per
-process, where tests and tenants want one each, and a third of the syncer's start-up time. The one rule: a number here
-only grows, whatever tenants come and go; what goes up and down is read from whoever has it when somebody asks.
+Written by hand because it is two sorts of numbers and one text format, which is less than a client library would need
+to be told, and one dependency less in everybody's test environment. The one rule: a number here only grows, whatever
+tenants come and go; what goes up and down is read from whoever has it when somebody asks.
 """
 
 from __future__ import annotations

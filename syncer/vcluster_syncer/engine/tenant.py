@@ -25,7 +25,7 @@ from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import Server
-from vcluster_syncer.model import Key, Kind, Reference, Resource, Tenant
+from vcluster_syncer.model import EVENTS, Key, Kind, Object, Reference, Resource, Tenant, World
 
 _log = logging.getLogger(__name__)
 _PATROL_AT_ONCE = 200
@@ -48,6 +48,18 @@ class Surroundings:
     """Seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insight:
+    """A tenant from inside, for whoever explains it."""
+
+    world: World
+    host_events: Sequence[Object]
+    queued: Mapping[Reference, str]
+    """Keys that are in the queue: ready, active or delayed."""
+    errors: Mapping[Reference, str]
+    """What last went wrong with keys that are not in order."""
+
+
 class TenantSync:
     """Carries one virtual cluster on the host."""
 
@@ -57,6 +69,7 @@ class TenantSync:
         self._around = around
         self._queue: Queue[Reference] | None = None
         self._watches: tuple[Watch, ...] = ()
+        self._is_ready = False
         self._latency = Latency(around.host.metrics.sync_seconds, time.monotonic)
         self._memory = Memory(tenant, around.kinds, enqueue=self._enqueue, clock=around.now, latency=self._latency)
 
@@ -100,6 +113,7 @@ class TenantSync:
                     memory.go_live()
                     self._queue.start()
                     await self._settle(self._queue)
+                    self._is_ready = True
                     ready()
                     await self._patrol()
                 finally:
@@ -107,7 +121,24 @@ class TenantSync:
                     around.host.detach(memory)
                     self._queue.close()
         finally:
+            self._is_ready = False
             around.host.detach(memory)
+
+    def trouble(self) -> str:
+        """Why this tenant's virtual cluster is not followed at the moment, empty if it is."""
+        if not self._is_ready:
+            return f"still being read; last seen from {self._server.url}: {self._last_seen()}"
+        return next((f"{watch.resource.plural}: {watch.last_error}" for watch in self._watches if watch.ailing), "")
+
+    def insight(self) -> Insight:
+        """What is known of this tenant, and how its keys are doing, at this moment."""
+        events = self._memory.host_objects.get(EVENTS)
+        return Insight(
+            world=self._memory,
+            host_events=() if events is None else tuple(events.all()),
+            queued={} if self._queue is None else self._queue.depths,
+            errors={} if self._queue is None else dict(self._queue.errors),
+        )
 
     def describe(self) -> dict[str, Any]:
         """Tell per kind what is remembered and queued, and all that is not in order."""
@@ -191,17 +222,19 @@ class TenantSync:
         except TimeoutError as error:
             raise NotSynced(self._unread()) from error
 
-    def _unread(self) -> str:
+    def _last_seen(self) -> str:
         lines = [
             f"{watch.resource.plural}: {watch.last_error or 'no answer yet'}"
             for watch in self._watches
             if not watch.synced.is_set()
         ]
-        seen = "; ".join(lines) or "all of the virtual cluster, but not all of the host"
+        return "; ".join(lines) or "all of the virtual cluster, but not all of the host"
+
+    def _unread(self) -> str:
         return (
             f"tenant {self.tenant.name!r}: its objects were not read within {self._around.timing.synced:g} s. "
-            f"Last seen from {self._server.url}: {seen}. Check that the API server there is up and that the kubeconfig "
-            "in `virtual.kubeconfig` may list."
+            f"Last seen from {self._server.url}: {self._last_seen()}. Check that the API server there is up and that "
+            "the kubeconfig in `virtual.kubeconfig` may list."
         )
 
     async def _settle(self, queue: Queue[Reference]) -> None:

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vcluster_syncer.engine.tenant import NotSynced, Surroundings, TenantSync
+from vcluster_syncer.engine.metrics import Metrics
+from vcluster_syncer.engine.tenant import Insight, NotSynced, Surroundings, TenantSync
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import Tenant
 
@@ -106,6 +107,24 @@ class Tenants:
         if carried is None:
             return f"tenant {name!r}, which is not carried"
         return await carried.sync.drained(deleted, timeout=timeout)
+
+    def insight(self, name: str) -> Insight:
+        """See into a tenant."""
+        carried = self._carried.get(name)
+        if carried is None:
+            raise NoSuchTenant(f"no tenant {name!r}; there are: {', '.join(self._carried) or 'none'}")
+        return carried.sync.insight()
+
+    def troubles(self) -> list[str]:
+        """Why host or tenants are not followed at the moment; empty if all are."""
+        host = self._around.host.trouble()
+        tenants = {name: carried.sync.trouble() for name, carried in self._carried.items()}
+        return [f"host: {host}"] * bool(host) + [f"tenant {name}: {why}" for name, why in tenants.items() if why]
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was counted, over all tenants."""
+        return self._around.host.metrics
 
     def describe(self) -> list[dict[str, Any]]:
         """Tell of every tenant whether it is ready, what is queued and what is not in order."""

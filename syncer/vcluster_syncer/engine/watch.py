@@ -72,11 +72,12 @@ class Watch:
         self._restarted = restarted
         self._revision: int | None = None
         self._failures = 0
+        self._began: float | None = None
 
     @property
     def ailing(self) -> bool:
         """Whether the last attempts failed, so that memory may be behind."""
-        return self._failures > 1
+        return self._failures > 1 and not self._is_steady()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -113,14 +114,19 @@ class Watch:
         name = str(request)
         try:
             async with self._client.stream(request, silence=self._timing.silence) as lines:
+                self._began = began
                 async for line in lines:
                     self._take(parse_event(line, request=name))
         finally:
-            if self._clock() - began >= self._timing.steady:
+            if self._is_steady():
                 self._failures = 0
+            self._began = None
         if self._clock() - began < min(self._timing.steady, seconds):
             # An end at once, again and again, must not become a loop without a pause.
             raise ServerFailed("the watch ended early", request=name)
+
+    def _is_steady(self) -> bool:
+        return self._began is not None and self._clock() - self._began >= self._timing.steady
 
     def _take(self, event: WatchEvent) -> None:
         match event.type:

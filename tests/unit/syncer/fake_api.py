@@ -18,6 +18,7 @@ class FakeApi:
         self.url = ""
         self.requests = []
         self.open_watches = 0
+        self._watchers = set()
         self.faults = {}
         """(method, plural, is it a watch) -> handlers; each is used once, in order."""
         self._objects = {}
@@ -67,6 +68,11 @@ class FakeApi:
         gone = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.revision)}}
         await self._tell(plural, "DELETED", gone)
         return obj
+
+    def end_watches(self):
+        """Cut the connections of all watches there are."""
+        for transport in self._watchers:
+            transport.abort()
 
     def find(self, plural, name, namespace="default"):
         return self._objects.get((plural, namespace, name))
@@ -121,6 +127,7 @@ class FakeApi:
         await response.prepare(request)
         since = int(request.query["resourceVersion"])
         self.open_watches += 1
+        self._watchers.add(request.transport)
         seen = 0
         try:
             while True:
@@ -134,6 +141,7 @@ class FakeApi:
                         await self._news.wait()
         finally:
             self.open_watches -= 1
+            self._watchers.discard(request.transport)
 
 
 def _fields(obj):

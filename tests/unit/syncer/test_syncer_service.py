@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 import yaml
 from engine_parts import kind
-from fake_api import FakeApi
+from fake_api import FakeApi, answering
 from vcluster_syncer.config import Config
+from vcluster_syncer.engine.timing import Backoff, Timing
 from vcluster_syncer.service import serve
 
 
@@ -43,14 +44,14 @@ def description(directory, name="one", **changes):
 
 
 @contextlib.asynccontextmanager
-async def running(directory):
+async def running(directory, timing=None):
     """A syncer between two fake API servers; yields both and how to call its admin API."""
     path = directory / "admin.sock"
     async with FakeApi.open() as host, FakeApi.open() as virtual:
         kubeconfig(directory / "virtual", virtual.url)
         config = Config(host_kubeconfig=kubeconfig(directory / "host", host.url), admin_socket=path)
         stop = asyncio.Event()
-        serving = asyncio.create_task(serve(config, [kind()], stop=stop))
+        serving = asyncio.create_task(serve(config, [kind()], stop=stop, timing=timing))
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(path))) as session:
 
             async def call(method, url, body=None):
@@ -60,8 +61,8 @@ async def running(directory):
             async with asyncio.timeout(5):
                 while not serving.done():
                     with contextlib.suppress(aiohttp.ClientError):
-                        await call("GET", "/healthz")
-                        break
+                        if (await call("GET", "/healthz"))[0] == 200:
+                            break
                     await asyncio.sleep(0.001)
             yield host, virtual, call
         stop.set()
@@ -87,10 +88,64 @@ def test_tenants_come_and_go_through_the_admin_api(directory):
     asyncio.run(main())
 
 
+def test_metrics_tell_of_every_tenant_and_of_the_process(directory):
+    async def main():
+        async with running(directory) as (_host, virtual, call):
+            assert (await call("POST", "/v1/tenants", description(directory)))[0] == 201
+            await virtual.put("widgets", "a")
+            async with asyncio.timeout(5):
+                carried = 'vcluster_syncer_sync_seconds_count{kind="widgets",direction="to_host"} 1'
+                while carried not in (text := (await call("GET", "/metrics"))[1]).splitlines():
+                    await asyncio.sleep(0.001)
+            assert 'vcluster_syncer_queue_keys{tenant="one",state="delayed"} 0' in text
+            assert 'vcluster_syncer_tenants{ready="true"} 1' in text
+            assert 'vcluster_syncer_objects{kind="widgets",side="virtual"} 1' in text
+            assert 'vcluster_syncer_passes_total{kind="widgets"} ' in text
+            assert "process_cpu_seconds_total " in text
+            # What Prometheus insists on: each name is described once, before its values, and the text ends a line.
+            described = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+            assert len(described) == len(set(described))
+            assert text.endswith("\n")
+
+    asyncio.run(main())
+
+
+def test_health_names_the_host_and_the_tenants_that_are_not_followed(directory):
+    async def main():
+        quick = Timing(steady=0.05, reconnect=Backoff(first=0.001, longest=0.01))
+        async with running(directory, quick) as (host, virtual, call):
+            assert (await call("POST", "/v1/tenants", description(directory)))[0] == 201
+            assert await call("GET", "/healthz") == (200, "ok")
+            for api in (host, virtual):
+                api.fail("GET", "widgets", *[answering(500, "InternalError", "etcd is away")] * 9999, watch=True)
+                api.end_watches()
+            async with asyncio.timeout(10):
+                while len((answer := await call("GET", "/healthz"))[1].splitlines()) < 2:
+                    await asyncio.sleep(0.001)
+            assert answer[0] == 503
+            of_host, of_tenant = answer[1].splitlines()
+            assert of_host.startswith("host: ")
+            assert of_tenant.startswith("tenant one: widgets: ")
+            # Restarting the syncer would not help.
+            assert await call("GET", "/livez") == (200, "ok")
+            host.faults.clear()
+            virtual.faults.clear()
+            async with asyncio.timeout(30):
+                while (await call("GET", "/healthz"))[0] != 200:
+                    await asyncio.sleep(0.01)
+            assert (
+                'vcluster_syncer_watch_restarts_total{side="host",kind="widgets"} '
+                in (await call("GET", "/metrics"))[1]
+            )
+
+    asyncio.run(main())
+
+
 def test_mistakes_are_told_with_their_status(directory):
     async def main():
         async with running(directory) as (_host, _virtual, call):
             assert (await call("DELETE", "/v1/tenants/none"))[0] == 404
+            assert (await call("GET", "/v1/tenants/none/pending"))[0] == 404
             status, text = await call("POST", "/v1/tenants", description(directory, host_namespace=""))
             assert (status, json.loads(text)["error"]) == (400, "tenant: host_namespace is missing")
             nowhere = description(directory, virtual={"kubeconfig": "/nowhere"})
