@@ -25,6 +25,8 @@ from pytest_vcluster.controlplane.keys import KeyPair
 from pytest_vcluster.errors import ProvisionError, Timeout
 
 _POLL_SECONDS = 0.01
+_SILENT_POLL_SECONDS = 0.025
+"""While nothing listens: what is asked then takes from the processors that the start is waiting for."""
 _TAIL_LINES = 15
 
 
@@ -92,12 +94,16 @@ StateMaker = Callable[[str], Mapping[bytes, bytes]]
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: PlaneSettings, starter: Starter, *, state: StateMaker | None = None
+    settings: PlaneSettings,
+    starter: Starter,
+    *,
+    state: StateMaker | None = None,
+    listening: asyncio.Future[None] | None = None,
 ) -> AsyncIterator[ControlPlane]:
     """Run a control plane on `state` (None: on nothing, as upstream does), and end it without a trace.
 
-    etcd has to listen already, if no more. Raises ProvisionError when a component ends early (with the tail of its log)
-    and Timeout when it is not ready in time (with what /readyz said last).
+    etcd has to listen already, or when `listening` is done. Raises ProvisionError when a component ends early (with the
+    tail of its log) and Timeout when it is not ready in time (with what /readyz said last).
     """
     started: list[RunningComponent] = []
     try:
@@ -116,6 +122,8 @@ async def running(
             ),
         )
         started.append(await starter.start(apiserver))
+        if listening is not None:
+            await asyncio.shield(listening)
         # The server looks at etcd only when it has initialized itself, which takes longer than the seed.
         if state is not None and not await asyncio.to_thread(_seed, plane, state):
             # This one was quicker, and has begun to make a state of its own: away with both, then one after the other.
@@ -198,11 +206,13 @@ async def _answering(plane: ControlPlane, apiserver: RunningComponent) -> None:
                 status, text = await asyncio.to_thread(client.status, settings.ready_path)
             except (OSError, HTTPException) as error:
                 last_seen = f"{type(error).__name__}: {error}"
+                pause = _SILENT_POLL_SECONDS
             else:
+                pause = _POLL_SECONDS
                 if status == 200:
                     return
                 last_seen = f"/readyz answered {status}: {_failing_checks(text)}"
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(pause)
     finally:
         client.close()
     raise Timeout(

@@ -20,7 +20,7 @@ from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ProvisionError, VClusterError
-from pytest_vcluster.hosts import binaries, embedded
+from pytest_vcluster.hosts import binaries, embedded, syncer
 from pytest_vcluster.hosts.baselines import BaselineStore
 from pytest_vcluster.hosts.virtual import VirtualCluster
 from pytest_vcluster.settings import NodeShape, Settings
@@ -39,6 +39,7 @@ class EmbeddedBackplane:
         register: Callable[[int], None],
         progress: Callable[[str], None],
         sources: Sources,
+        listening: asyncio.Future[None],
     ) -> None:
         self.deaths: list[Death] = []
         self.failed = asyncio.Event()
@@ -48,6 +49,7 @@ class EmbeddedBackplane:
         self._register = register
         self._progress = progress
         self._sources = sources
+        self._listening = listening
         self._host_version = binaries.newest(settings.versions)
         self._free_ranges: list[ServiceRange] = list(reversed(SERVICE_RANGES[1:]))
         self._templates: dict[str, asyncio.Task[Template]] = {}
@@ -79,6 +81,7 @@ class EmbeddedBackplane:
             "version": self._host_version,
             "namespace": namespace,
             "kubeconfig": str(embedded.kubeconfig(self._directory)),
+            "syncer": str(syncer.admin_socket(self._directory)),
         }
 
     @contextlib.asynccontextmanager
@@ -101,7 +104,8 @@ class EmbeddedBackplane:
                 start = laid or template
                 return start.clone(service_range=service_range, certificate_authority=certificate_authority)
 
-            async with plane.running(settings, self._starter, state=state) as control_plane:
+            running = plane.running(settings, self._starter, state=state, listening=self._listening)
+            async with running as control_plane:
                 cluster = VirtualCluster(
                     control_plane,
                     nodes=nodes,
@@ -174,6 +178,7 @@ class EmbeddedBackplane:
                 timeout=self._settings.timeout,
             )
             template = await self._template(self._host_version)
+            await asyncio.shield(self._listening)
             async with embedded.running(
                 settings, self._starter, directory=self._directory, binaries=found, template=template
             ) as host:

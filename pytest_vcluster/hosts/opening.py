@@ -1,6 +1,7 @@
 """Opening the embedded backplane, step by step in the order in which the first test of a run waits for it.
 
-The one rule: etcd is on its way before anything is imported that etcd's own start doesn't need.
+The one rule: etcd is on its way before anything is imported that etcd's own start doesn't need, and nobody waits for
+it who doesn't talk to it yet.
 """
 
 from __future__ import annotations
@@ -49,23 +50,31 @@ async def opened(
         # As long to import as etcd to start.
         from pytest_vcluster.hosts.backplane import EmbeddedBackplane  # noqa: PLC0415
 
+        listening = asyncio.create_task(_listening(store, directory, timeout=settings.timeout))
         backplane = EmbeddedBackplane(
-            settings, directory, starter=starter, register=register, progress=progress, sources=sources
+            settings,
+            directory,
+            starter=starter,
+            register=register,
+            progress=progress,
+            sources=sources,
+            listening=listening,
         )
-        await _listening(store, directory, timeout=settings.timeout)
         backplane._watch([store], backplane.deaths, backplane.failed)
         try:
             yield backplane
         finally:
             await backplane._close()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
     finally:
         store.kill()
         await store.exited
 
 
 async def _listening(store: RunningComponent, directory: Path, *, timeout: float) -> None:
-    # From then on whoever connects is served as soon as etcd has elected itself. An API server that comes before that
-    # sleeps for a second; one that comes after it never has to.
+    # From then on whoever connects is served as soon as etcd has elected itself. An API server that looks for it before
+    # sleeps for a second; but it is at least as long busy with itself first.
     from pytest_vcluster.controlplane import plane  # noqa: PLC0415 - the backplane has brought it
 
     began = time.monotonic()

@@ -32,6 +32,7 @@ async def opened(directory):
     async with opening.opened(
         Settings(versions=(VERSION,)), directory, starter=processes, register=lambda _: None, progress=lambda _: None
     ) as made:
+        await made._listening
         yield made
 
 

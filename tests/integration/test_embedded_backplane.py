@@ -35,6 +35,7 @@ async def opened(directory, settings=SETTINGS):
     async with opening.opened(
         settings, directory, starter=processes, register=pids.append, progress=lambda _: None
     ) as made:
+        await made._listening
         yield made
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
