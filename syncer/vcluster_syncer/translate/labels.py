@@ -7,7 +7,7 @@ tenant's pods in one namespace, and on a shared host neighbours may live next do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vcluster_syncer.model import Object, Tenant
@@ -27,9 +27,11 @@ def namespace_key(key: str) -> str:
 
 def of_namespace(namespace: Object | None) -> dict[str, str]:
     """Return the labels by which a host pod tells those of its virtual namespace, of which it is selected, too."""
-    if namespace is None:
-        return {}
-    return {namespace_key(key): value for key, value in (namespace["metadata"].get("labels") or {}).items()}
+    return {} if namespace is None else _of_spaces(namespace["metadata"].get("labels"))
+
+
+def _of_spaces(labels: Object | None) -> dict[str, str]:
+    return {namespace_key(key): value for key, value in (labels or {}).items()}
 
 
 def to_host(labels: Object | None) -> dict[str, str]:
@@ -43,23 +45,27 @@ def pairs_to_host(selector: Object, tenant: Tenant, namespace: str) -> dict[str,
 
 
 def selector_to_host(
-    selector: Object | None, tenant: Tenant, namespaces: Iterable[str] | None
+    selector: Object | None, tenant: Tenant, namespaces: Iterable[str] | None, *, spaces: Object | None = None
 ) -> dict[str, Any] | None:
     """Confine a label selector to the tenant and to virtual `namespaces`, None meaning all of the tenant's.
 
-    A missing selector selects nothing, and stays missing.
+    `spaces` is a selector of namespaces, of whose labels host pods have copies. A missing selector selects nothing, and
+    stays missing.
     """
     if selector is None:
         return None
-    expressions = [
-        {**expression, "key": key_to_host(expression["key"])} for expression in selector.get("matchExpressions") or ()
-    ]
+    expressions = _keyed(selector, key_to_host) + _keyed(spaces or {}, namespace_key)
     if namespaces is not None:
         expressions.append({"key": NAMESPACE_LABEL, "operator": "In", "values": sorted(set(namespaces))})
-    confined: dict[str, Any] = {"matchLabels": {**to_host(selector.get("matchLabels")), TENANT_LABEL: tenant.name}}
+    pairs = {**to_host(selector.get("matchLabels")), **_of_spaces((spaces or {}).get("matchLabels"))}
+    confined: dict[str, Any] = {"matchLabels": {**pairs, TENANT_LABEL: tenant.name}}
     if expressions:
         confined["matchExpressions"] = expressions
     return confined
+
+
+def _keyed(selector: Object, key_of: Callable[[str], str]) -> list[dict[str, Any]]:
+    return [{**expression, "key": key_of(expression["key"])} for expression in selector.get("matchExpressions") or ()]
 
 
 def _holds(expression: Object, labels: Object) -> bool:

@@ -16,7 +16,16 @@ MODULES = [
 # datetime only to read timestamps of objects; `now` comes from the world.
 ALLOWED = {"__future__", "base64", "collections", "dataclasses", "datetime", "hashlib", "json", "re", "typing"}
 PURE = {"model", "naming", "ownership", "decide", "translate"}
-ASPECTS_SHARED = {"labels", "metadata", "mirror", "node_names", "references", "scrub"}
+ASPECTS_SHARED = {
+    "host_metadata",
+    "ingress_annotations",
+    "labels",
+    "metadata",
+    "mirror",
+    "node_names",
+    "references",
+    "scrub",
+}
 
 
 def imports(path: Path) -> set[str]:
