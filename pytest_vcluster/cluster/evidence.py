@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_vcluster.cluster import pending
 from pytest_vcluster.cluster.changes import changed_objects, write_object
 from pytest_vcluster.cluster.events import events_of, table
 from pytest_vcluster.cluster.objects import metadata
@@ -20,6 +21,7 @@ from pytest_vcluster.cluster.private_files import write_private
 if TYPE_CHECKING:
     from pytest_vcluster.cluster.handle import VCluster
 
+_PENDING_SECONDS = 3.0
 _LOG_BYTES = 8 * 1024 * 1024
 _README = """\
 Evidence of the cluster {name} (Kubernetes {version}), taken {age}.
@@ -28,6 +30,7 @@ objects/      What was created or changed since the test got its cluster, as it 
               objects/<namespace, or _cluster>/<kind.group>/<name>.yaml. Deleted objects are not among them.
               Values of Secrets are left out, and so is metadata.managedFields.
 events.txt    All events since then, oldest first.
+pending.txt   Only if a pod is not ready: what it waits for, here and on the host, and what the host says of it.
 logs/         What the cluster's components have logged since then.
 deaths.txt    Only if one of them died: which, how, and its last words.
 kubeconfig    Access to the cluster, for as long as it exists: --vcluster-keep on-failure keeps it.
@@ -63,6 +66,7 @@ def collect(cluster: VCluster, directory: Path, *, timeout: float) -> Evidence:
         ("deaths.txt", _deaths),
         ("logs", _logs),
         ("events.txt", _events),
+        ("pending.txt", _pending),
         ("objects", _objects),
     )
     found: list[str] = []
@@ -135,6 +139,16 @@ def _events(collection: _Collection) -> str:
     ]
     (collection.directory / "events.txt").write_text(table(events), encoding="utf-8")
     return f"{len(events)} events"
+
+
+def _pending(collection: _Collection) -> str:
+    found = pending.pods(
+        collection.cluster.lease.grant.host, collection.cluster.name, timeout=min(_PENDING_SECONDS, collection.left())
+    )
+    if not found:
+        return ""
+    (collection.directory / "pending.txt").write_text(pending.text(found), encoding="utf-8")
+    return f"{len(found)} pods not ready"
 
 
 def _objects(collection: _Collection) -> str:

@@ -24,7 +24,7 @@ from pytest_vcluster.cluster.unavailable import Unavailable
 if TYPE_CHECKING:
     import kubernetes.client
 
-    from pytest_vcluster.cluster.api import Api
+    from pytest_vcluster.cluster.api import Api, Target
     from pytest_vcluster.cluster.host import HostView
     from pytest_vcluster.cluster.lease import Lease
     from pytest_vcluster.cluster.manifests import Source
@@ -189,7 +189,14 @@ class VCluster(Checkpoints, Unavailable):
         wanted = parse_condition(condition)
         with self._guarded():
             target = self.api.target(ref, namespace=namespace)
-            return wait_until(self.api, target, wanted, words=condition, timeout=self._seconds(timeout))
+            return wait_until(
+                self.api,
+                target,
+                wanted,
+                words=condition,
+                timeout=self._seconds(timeout),
+                explain=self._why_not_ready,
+            )
 
     def events(self, ref: str | Mapping[str, Any] | None = None, *, namespace: str | None = None) -> list[Object]:
         """Events in the order in which things happened: of one object, of a namespace, or of the whole cluster."""
@@ -261,6 +268,12 @@ class VCluster(Checkpoints, Unavailable):
             return self._kubectl(
                 arguments, kubeconfig=kubeconfig, input=None, check=True, timeout=self._settings.timeout
             )
+
+    def _why_not_ready(self, target: Target) -> str:
+        from pytest_vcluster.cluster.pending import explain  # noqa: PLC0415 - start-up time
+
+        kind, name, namespace = target.resource.kind, target.name, target.namespace
+        return explain(self.lease.grant.host, self.name, kind=kind, name=name, namespace=namespace)
 
     def _bases(self) -> Sequence[Path]:
         return *self.near(), Path.cwd()

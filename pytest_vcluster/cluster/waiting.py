@@ -7,6 +7,7 @@ and what happened to it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from pytest_vcluster.cluster import events
 from pytest_vcluster.cluster.api import Api, Target
@@ -15,11 +16,19 @@ from pytest_vcluster.cluster.objects import Object, describe, spoken
 from pytest_vcluster.errors import ApiError, Timeout
 
 
-def wait_until(api: Api, target: Target, condition: Condition, *, words: str, timeout: float) -> Object:
+def wait_until(
+    api: Api,
+    target: Target,
+    condition: Condition,
+    *,
+    words: str,
+    timeout: float,
+    explain: Callable[[Target], str] | None = None,
+) -> Object:
     """Wait until `condition` (in the user's `words`) is true of an object; return it as it was then.
 
     An object that does not exist yet is waited for. For a deletion the last state before it is returned, or an empty
-    dict if there was none. Raises Timeout.
+    dict if there was none. Raises Timeout, which says what `explain` knows beyond the API server.
     """
     began = time.monotonic()
     last: Object | None = None
@@ -35,8 +44,11 @@ def wait_until(api: Api, target: Target, condition: Condition, *, words: str, ti
         raise
     elapsed = time.monotonic() - began
     happened = events.recent(api, target)
+    known = explain(target) if explain is not None else ""
     raise Timeout(
         f"Waiting for {spoken(target.resource.kind, target.name, target.namespace)}: {words}",
         elapsed=elapsed,
-        last_seen=describe(last) + (f"\nLast events:\n{happened}" if happened else "\nNo events tell of it."),
+        last_seen=describe(last)
+        + (f"\nLast events:\n{happened}" if happened else "\nNo events tell of it.")
+        + (f"\nPods that are not ready:\n{known}".rstrip() if known else ""),
     )

@@ -18,7 +18,7 @@ from typing import Any
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.plane import ended_early, write_private
-from pytest_vcluster.errors import Timeout
+from pytest_vcluster.errors import ApiError, Timeout
 
 _POLL_SECONDS = 0.02
 _PATROL_SECONDS = 120
@@ -147,6 +147,19 @@ def _order(directory: Path, path: str, body: object = None, *, timeout: float) -
         return client.call("POST", path, body)
     finally:
         client.close()
+
+
+def pending(socket: Path, name: str, *, timeout: float) -> list[dict[str, Any]]:
+    """Ask the syncer at `socket` which pods of a tenant are not ready, and what both sides say of each."""
+    client = Client.over_unix(socket, timeout=timeout)
+    try:
+        status, text = client.status(f"/v1/tenants/{name}/pending")
+    finally:
+        client.close()
+    if status != 200:
+        raise ApiError(text[:500], status=status, reason="", method="GET", path="pending")
+    found: list[dict[str, Any]] = json.loads(text)
+    return found
 
 
 def remove_tenant(directory: Path, name: str, *, timeout: float) -> None:
