@@ -8,7 +8,8 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
     GET    /v1/tenants/{name}/pending   200, a list: each virtual pod that is not ready, and what both sides say of it
     GET    /v1/tenants         200, a list: per tenant its readiness, what is queued, what is not in order
     POST   /v1/tenants         201 once its lists are read and its nodes mirrored; 400 bad description,
-                               409 name or namespace is taken, 504 its API server could not be read in time
+                               409 name or namespace is taken, 504 its API server could not be read in time;
+                               with a `gateway` the kubelet of its nodes listens as long as it is carried
     DELETE /v1/tenants/{name}  200 when nothing of it runs any more; 404 unknown
     POST   /v1/tenants/{name}/baseline  200 once the present state is taken as the baseline; 404 unknown,
                                409 it never came to rest (`error` names the keys)
@@ -25,15 +26,25 @@ from __future__ import annotations
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 from aiohttp import web
 
-from vcluster_syncer.config import ConfigError, parse_read_before, parse_restart, parse_restore, parse_tenant
+from vcluster_syncer.config import (
+    ConfigError,
+    GatewayConfig,
+    parse_read_before,
+    parse_restart,
+    parse_restore,
+    parse_tenant,
+)
 from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
+from vcluster_syncer.gateway.endpoint import Listen
+from vcluster_syncer.gateway.gateways import EndpointExists, Gateways, NotListening
 from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
 from vcluster_syncer.pending import pods
@@ -52,6 +63,8 @@ _STATUS: dict[type[Exception], int] = {
     NoSuchTenant: 404,
     NoSuchCheckpoint: 404,
     TenantExists: 409,
+    EndpointExists: 409,
+    NotListening: 400,
     NotSynced: 504,
     NotPristine: 409,
     NotReached: 409,
@@ -62,10 +75,10 @@ _STATUS: dict[type[Exception], int] = {
 
 
 @asynccontextmanager
-async def served(tenants: Tenants, recyclers: Recyclers, socket: Path) -> AsyncIterator[None]:
+async def served(tenants: Tenants, recyclers: Recyclers, gateways: Gateways, socket: Path) -> AsyncIterator[None]:
     """Serve the admin API at `socket`, which only this user may use; the file is gone afterwards."""
     app = web.Application(middlewares=[_errors], client_max_size=_LARGEST)
-    doorway = _Doorway(tenants, recyclers)
+    doorway = _Doorway(tenants, recyclers, gateways)
     app.router.add_get("/livez", doorway.livez)
     app.router.add_get("/healthz", doorway.healthz)
     app.router.add_get("/metrics", doorway.metrics)
@@ -91,6 +104,16 @@ async def served(tenants: Tenants, recyclers: Recyclers, socket: Path) -> AsyncI
         _remove(socket)
 
 
+def _listen(config: GatewayConfig) -> Listen:
+    return Listen(
+        address=config.listen or config.address,
+        port=config.port,
+        certificate=config.certificate,
+        key=config.key,
+        client_authority=config.client_authority,
+    )
+
+
 def _make_private(socket: Path) -> None:
     socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
@@ -102,9 +125,10 @@ def _remove(socket: Path) -> None:
 class _Doorway:
     """The handlers."""
 
-    def __init__(self, tenants: Tenants, recyclers: Recyclers) -> None:
+    def __init__(self, tenants: Tenants, recyclers: Recyclers, gateways: Gateways) -> None:
         self._tenants = tenants
         self._recyclers = recyclers
+        self._gateways = gateways
 
     async def livez(self, _request: web.Request) -> web.Response:
         """Answer."""
@@ -133,7 +157,17 @@ class _Doorway:
         """Carry a tenant."""
         config = parse_tenant(await request.read())
         server = load(config.kubeconfig)
-        await self._tenants.add(config.tenant, server)
+        tenant, name = config.tenant, config.tenant.name
+        if config.gateway is not None:
+            # Before the nodes are mirrored, which tell its port.
+            port = await self._gateways.add(name, _listen(config.gateway))
+            tenant = replace(tenant, kubelet_address=config.gateway.address, kubelet_port=port)
+        try:
+            await self._tenants.add(tenant, server)
+        except BaseException:
+            if config.gateway is not None:
+                await self._gateways.remove(name)
+            raise
         if config.recycle is not None:
             recycle = config.recycle
             target = Target(etcd=recycle.etcd, prefix=recycle.prefix, freeze=recycle.freeze, rest=recycle.rest)
@@ -143,6 +177,7 @@ class _Doorway:
     async def remove(self, request: web.Request) -> web.Response:
         """Stop carrying a tenant."""
         name = request.match_info["name"]
+        await self._gateways.remove(name)
         await self._recyclers.remove(name)
         await self._tenants.remove(name)
         return _json({"name": name})
@@ -154,9 +189,11 @@ class _Doorway:
     async def recycle(self, request: web.Request) -> web.Response:
         """Bring a tenant back to its baseline."""
         name, body = request.match_info["name"], await request.read()
-        if body:
-            return _json(await self._recyclers.recycle_unseen(name, parse_read_before(body)))
-        return _json(await self._recyclers.recycle(name))
+        # Streams of the lease that ended reach into pods as long as they are open.
+        async with self._gateways.shut(name):
+            if body:
+                return _json(await self._recyclers.recycle_unseen(name, parse_read_before(body)))
+            return _json(await self._recyclers.recycle(name))
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         """Take a checkpoint."""

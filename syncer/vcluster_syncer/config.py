@@ -57,6 +57,22 @@ class RecycleConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """Where the gateway listens for a tenant's API server; files hold PEM text."""
+
+    address: str
+    """What the virtual nodes give as their kubelet's address; the certificate has to be for it."""
+    port: int
+    """0 is any free one."""
+    certificate: Path
+    key: Path
+    client_authority: Path
+    """Whoever has a certificate signed by it is let in: the API server, and nobody else."""
+    listen: str = ""
+    """The address to listen at, where that is not `address`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantConfig:
     """A virtual cluster to carry."""
 
@@ -65,6 +81,8 @@ class TenantConfig:
     """Credentials for the virtual API server."""
     recycle: RecycleConfig | None = None
     """How it can be put back to its baseline; None if it can't."""
+    gateway: GatewayConfig | None = None
+    """None: there are no logs to be had of its pods, and no way into them."""
 
 
 def load(path: Path) -> Config:
@@ -111,6 +129,7 @@ def parse_tenant(body: bytes) -> TenantConfig:
     config = TenantConfig(
         kubeconfig=Path(virtual.required("kubeconfig")),
         recycle=_parse_recycle(fields),
+        gateway=_parse_gateway(fields),
         tenant=Tenant(
             name=name,
             host_namespace=fields.required("host_namespace"),
@@ -161,6 +180,25 @@ def _parse_pids(fields: _Fields, name: str) -> tuple[int, ...]:
     if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
         raise ConfigError(f"{fields.source}: {name} must be a list of process ids, it is {pids!r}")
     return tuple(pids)
+
+
+def _parse_gateway(tenant: _Fields) -> GatewayConfig | None:
+    if tenant.take("gateway", (dict, type(None)), None) is None:
+        return None
+    fields = tenant.mapping("gateway")
+    port = fields.take("port", int, 0)
+    if not 0 <= port < 1 << 16:
+        raise ConfigError(f"tenant.gateway: port must be from 0 (any) to 65535, it is {port}")
+    config = GatewayConfig(
+        address=fields.required("address"),
+        listen=fields.take("listen", str, ""),
+        port=port,
+        certificate=Path(fields.required("certificate")),
+        key=Path(fields.required("key")),
+        client_authority=Path(fields.required("client_authority")),
+    )
+    fields.nothing_else()
+    return config
 
 
 def _parse_recycle(tenant: _Fields) -> RecycleConfig | None:

@@ -134,6 +134,10 @@ class Tenant:
     """Label of private host nodes; pods are held to nodes on which it has the value `node_label_value`."""
     node_label_value: str = ""
     """Empty means the tenant's name."""
+    kubelet_address: str = ""
+    """Where the virtual API server finds the gateway, which is the kubelet of all its nodes."""
+    kubelet_port: int = 0
+    """0: there is no gateway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from vcluster_syncer.engine.host_side import HostSide
 from vcluster_syncer.engine.tenant import Surroundings
 from vcluster_syncer.engine.tenants import Tenants
 from vcluster_syncer.engine.timing import Timing
+from vcluster_syncer.gateway.gateways import Gateways
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import load
 from vcluster_syncer.model import Kind
@@ -36,7 +37,8 @@ async def serve(config: Config, kinds: Sequence[Kind], *, stop: asyncio.Event, t
     timing = replace(timing or Timing(), patrol=config.patrol_seconds)
     # Jitter only spreads load; nothing secret hangs on it.
     jitter = random.Random()  # noqa: S311
-    async with Client.open(load(config.host_kubeconfig), timeout=timing.request) as client:
+    host_server = load(config.host_kubeconfig)
+    async with Client.open(host_server, timeout=timing.request) as client:
         host = HostSide(client, kinds, namespace=config.host_namespace, timing=timing, jitter=jitter)
         around = Surroundings(kinds=kinds, host=host, timing=timing, jitter=jitter, now=time.time)
         async with asyncio.TaskGroup() as tasks:
@@ -44,7 +46,8 @@ async def serve(config: Config, kinds: Sequence[Kind], *, stop: asyncio.Event, t
             async with (
                 Tenants.open(around) as tenants,
                 Recyclers.open(tenants, timeout=timing.request) as recyclers,
-                admin.served(tenants, recyclers, config.admin_socket),
+                Gateways.open(tenants, host_server) as gateways,
+                admin.served(tenants, recyclers, gateways, config.admin_socket),
             ):
                 _log.info("ready; admin API at %s", config.admin_socket)
                 await stop.wait()

@@ -73,6 +73,11 @@ class TenantSync:
         self._latency = Latency(around.host.metrics.sync_seconds, time.monotonic)
         self._memory = Memory(tenant, around.kinds, enqueue=self._enqueue, clock=around.now, latency=self._latency)
 
+    @property
+    def world(self) -> Memory:
+        """What is known of the tenant's objects."""
+        return self._memory
+
     async def carry(self, *, ready: Callable[[], None]) -> None:
         """Sync until cancelled. Calls `ready` once everything was read and looked at; NotSynced if that can't be."""
         around, memory = self._around, self._memory

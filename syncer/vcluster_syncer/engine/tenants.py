@@ -16,7 +16,7 @@ from typing import Any
 from vcluster_syncer.engine.metrics import Metrics
 from vcluster_syncer.engine.tenant import Insight, NotSynced, Surroundings, TenantSync
 from vcluster_syncer.kube.kubeconfig import Server
-from vcluster_syncer.model import Tenant
+from vcluster_syncer.model import Tenant, World
 
 _log = logging.getLogger(__name__)
 
@@ -125,6 +125,13 @@ class Tenants:
     def metrics(self) -> Metrics:
         """What was counted, over all tenants."""
         return self._around.host.metrics
+
+    def world(self, name: str) -> World:
+        """What is known of a tenant's objects at the moment."""
+        carried = self._carried.get(name)
+        if carried is None:
+            raise NoSuchTenant(f"no tenant {name!r}; there are: {', '.join(self._carried) or 'none'}")
+        return carried.sync.world
 
     def describe(self) -> list[dict[str, Any]]:
         """Tell of every tenant whether it is ready, what is queued and what is not in order."""

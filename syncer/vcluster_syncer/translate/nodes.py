@@ -24,10 +24,11 @@ from vcluster_syncer.model import (
     PatchVirtual,
     Reference,
     Rule,
+    Tenant,
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import node_names
+from vcluster_syncer.translate import kubelets, node_names
 from vcluster_syncer.translate.scrub import messages
 
 MIRRORED: Final = f"{ownership.PREFIX}mirrored"
@@ -81,7 +82,7 @@ def _metadata(key: Key, host: Object) -> dict[str, dict[str, str]]:
     return {"labels": labels, "annotations": annotations}
 
 
-def status_to_virtual(key: Key, host: Object) -> dict[str, Any]:
+def status_to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
     """Return what the virtual node's status takes from the host node's."""
     there, name = host.get("status") or {}, host["metadata"]["name"]
 
@@ -91,10 +92,10 @@ def status_to_virtual(key: Key, host: Object) -> dict[str, Any]:
     made = {field: messages(there[field], scrub) for field in _STATUS if field in there}
     if "addresses" in made:
         made["addresses"] = [{**one, "address": scrub(one["address"])} for one in made["addresses"]]
-    return made
+    return kubelets.to_virtual(made, tenant)
 
 
-def to_virtual(key: Key, host: Object) -> dict[str, Any]:
+def to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
     """Make the virtual node of a host node."""
     spec = {field: host["spec"][field] for field in (*_FIXED, "taints", "unschedulable") if host["spec"].get(field)}
     return {
@@ -102,7 +103,7 @@ def to_virtual(key: Key, host: Object) -> dict[str, Any]:
         "kind": "Node",
         "metadata": {"name": key.name, **_metadata(key, host)},
         "spec": spec,
-        "status": status_to_virtual(key, host),
+        "status": status_to_virtual(key, host, tenant),
     }
 
 
@@ -141,20 +142,20 @@ def _patch(key: Key, virtual: Object, host: Object) -> dict[str, Any]:
     return {**patch, "spec": spec} if spec else patch
 
 
-def reconcile(key: Key, virtual: Object | None, host: Object | None, _world: World) -> Sequence[Action]:
+def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
     """Mirror a host node; a virtual node that nobody mirrored is the user's."""
     if host is None:
         if virtual is None or decide.is_terminating(virtual) or MIRRORED not in ownership.annotations_of(virtual):
             return ()
         return (DeleteVirtual(NODES, key, virtual["metadata"]["uid"]),)
     if virtual is None:
-        return () if decide.is_terminating(host) else (CreateVirtual(NODES, to_virtual(key, host)),)
+        return () if decide.is_terminating(host) else (CreateVirtual(NODES, to_virtual(key, host, world.tenant)),)
     own = virtual["metadata"]
     if patch := _patch(key, virtual, host):
         # The status follows when the answer to this one is there: its resourceVersion is needed.
         return (PatchVirtual(NODES, key, own["uid"], patch, resource_version=own.get("resourceVersion", "")),)
     before = virtual.get("status") or {}
-    status = {**before, **status_to_virtual(key, host)}
+    status = {**before, **status_to_virtual(key, host, world.tenant)}
     return () if status == before else (UpdateVirtualStatus(NODES, {**virtual, "status": status}),)
 
 

@@ -153,5 +153,8 @@ KIND = Kind(
         Rule.to_carry(PODS),
         Rule.to_patch(PODS, "ephemeralcontainers", "resize", "status"),
         Rule.to_carry(SECRETS),
+        # The gateway's. Which of the two verbs it takes to open a stream depends on the protocol that is spoken.
+        Rule("", ("pods/log",), ("get",)),
+        Rule("", ("pods/attach", "pods/exec", "pods/portforward"), ("create", "get")),
     ),
 )

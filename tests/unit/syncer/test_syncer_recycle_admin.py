@@ -13,7 +13,9 @@ from test_syncer_service import description, kubeconfig
 from vcluster_syncer import admin
 from vcluster_syncer.config import ConfigError, RecycleConfig, parse_restart, parse_restore
 from vcluster_syncer.engine.tenants import NoSuchTenant
+from vcluster_syncer.gateway.gateways import Gateways
 from vcluster_syncer.kube.errors import Unreachable
+from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.recycle.barrier import NotReached
 from vcluster_syncer.recycle.etcd import StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen
@@ -114,7 +116,8 @@ def ask():
             with tempfile.TemporaryDirectory(dir="/tmp") as directory:  # Unix sockets have short paths
                 socket = Path(directory) / "admin.sock"
                 async with (
-                    admin.served(behind, behind, socket),
+                    Gateways.open(behind, Server(url="https://127.0.0.1:1")) as gateways,
+                    admin.served(behind, behind, gateways, socket),
                     aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(socket))) as session,
                     session.request(method, f"http://it{path}", data=io.BytesIO(body)) as response,
                 ):

@@ -79,7 +79,9 @@ def test_rights_on_the_host_of_the_default_configuration():
     assert host_rules(selected(KINDS, {})) == (
         Rule("", ("configmaps", "pods", "secrets", "services"), CARRY),
         Rule("", ("events",), READ),
+        Rule("", ("pods/attach", "pods/exec", "pods/portforward"), ("create", "get")),
         Rule("", ("pods/ephemeralcontainers", "pods/resize", "pods/status"), ("patch",)),
+        Rule("", ("pods/log",), ("get",)),
         Rule("discovery.k8s.io", ("endpointslices",), CARRY),
         Rule("", ("nodes",), READ, cluster_scoped=True),
     )
