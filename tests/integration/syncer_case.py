@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,16 @@ async def admin_of(directory: Path) -> AsyncIterator[Admin]:
 
 
 @contextlib.asynccontextmanager
-async def syncer(directory: Path, host: Server, *, timing: Timing = QUICK, patrol: float = 120) -> AsyncIterator[Admin]:
-    """A syncer in this process."""
-    config = Config(host_kubeconfig=host.kubeconfig, admin_socket=directory / "admin.sock", patrol_seconds=patrol)
+async def syncer(
+    directory: Path, host: Server, *, timing: Timing = QUICK, patrol: float = 120, on: Iterable[str] = ()
+) -> AsyncIterator[Admin]:
+    """A syncer in this process; `on` are switches to turn on."""
+    config = Config(
+        host_kubeconfig=host.kubeconfig,
+        admin_socket=directory / "admin.sock",
+        patrol_seconds=patrol,
+        switches=dict.fromkeys(on, True),
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(serve(config, KINDS, stop=stop, timing=timing))
     try:
