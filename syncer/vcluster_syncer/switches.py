@@ -13,7 +13,11 @@ from vcluster_syncer.model import Kind, Rule
 
 
 def selected(kinds: Sequence[Kind], chosen: Mapping[str, bool]) -> tuple[Kind, ...]:
-    """Return the kinds that are on; `chosen` is `Config.switches`. ConfigError for what there is no switch for."""
+    """Return the kinds that are on; `chosen` is `Config.switches`. ConfigError for what there is no switch for.
+
+    Where a resource has a row without a switch and one that is turned on, the latter takes its place: it does the same
+    with more rights.
+    """
     switches = {kind.switch.path: kind.switch for kind in kinds if kind.switch is not None}
     if unknown := sorted(set(chosen) - set(switches)):
         raise ConfigError(f"sync: unknown {', '.join(unknown)}; known are {', '.join(sorted(switches))}")
@@ -26,7 +30,11 @@ def selected(kinds: Sequence[Kind], chosen: Mapping[str, bool]) -> tuple[Kind, .
                 f"sync: {other.switch.path} and {kind.switch.path} can't both be on, "
                 f"{kind.resource.plural} go one way only; turn one of them off"
             )
-    return on
+    return tuple(kind for kind in on if kind.switch is not None or not _is_replaced(kind, on))
+
+
+def _is_replaced(kind: Kind, on: Iterable[Kind]) -> bool:
+    return any(other.resource == kind.resource and other.switch is not None for other in on)
 
 
 def host_rules(kinds: Iterable[Kind]) -> tuple[Rule, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 from vcluster_syncer.model import Kind
 from vcluster_syncer.translate import (
     configmaps,
+    csidrivers,
     endpointslices,
     events,
     ingressclasses,
@@ -18,6 +19,8 @@ from vcluster_syncer.translate import (
     namespaces,
     networkpolicies,
     nodes,
+    persistentvolumeclaims,
+    persistentvolumes,
     poddisruptionbudgets,
     pods,
     priorityclasses,
@@ -25,6 +28,8 @@ from vcluster_syncer.translate import (
     secrets,
     serviceaccounts,
     services,
+    storageclasses,
+    volumeattributesclasses,
 )
 
 # In this order the engine may start them: what others look at comes first.
@@ -35,10 +40,17 @@ KINDS: Final[tuple[Kind, ...]] = (
     priorityclasses.FROM_HOST,
     runtimeclasses.KIND,
     ingressclasses.KIND,
+    storageclasses.KIND,
+    volumeattributesclasses.KIND,
+    csidrivers.KIND,
     serviceaccounts.KIND,
     services.KIND,
     configmaps.KIND,
     secrets.KIND,
+    persistentvolumes.MADE_UP,
+    persistentvolumes.FROM_HOST,
+    persistentvolumes.TO_HOST,
+    persistentvolumeclaims.KIND,
     endpointslices.KIND,
     networkpolicies.KIND,
     poddisruptionbudgets.KIND,

@@ -77,7 +77,7 @@ def test_no_two_switches_have_one_name():
 def test_rights_on_the_host_of_the_default_configuration():
     """What is added here is asked of every user's cluster: a default must be worth it."""
     assert host_rules(selected(KINDS, {})) == (
-        Rule("", ("configmaps", "pods", "secrets", "services"), CARRY),
+        Rule("", ("configmaps", "persistentvolumeclaims", "pods", "secrets", "services"), CARRY),
         Rule("", ("events",), READ),
         Rule("", ("pods/attach", "pods/exec", "pods/portforward"), ("create", "get")),
         Rule("", ("pods/ephemeralcontainers", "pods/resize", "pods/status"), ("patch",)),

@@ -25,6 +25,7 @@ ASPECTS_SHARED = {
     "node_names",
     "references",
     "scrub",
+    "volume_names",
 }
 
 
