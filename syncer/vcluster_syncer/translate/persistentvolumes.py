@@ -33,8 +33,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import metadata, node_names, volume_names
-from vcluster_syncer.translate.mirror import MIRRORED, is_mirrored
+from vcluster_syncer.translate import metadata, mirror, node_names, volume_names
 
 PROTECTION: Final = "kubernetes.io/pv-protection"
 _MADE_UP: Final = "volumes.vcluster-syncer"
@@ -48,7 +47,7 @@ _ABOUT_THE_CLAIM: Final = ("claimRef", "nodeAffinity", *_KEPT)
 
 def _record(virtual: Object) -> Mapping[str, Any]:
     """What a volume stands for: the name and uid of the host's volume, and what was last mirrored of it."""
-    return metadata.carried(virtual, MIRRORED)
+    return metadata.carried(virtual, mirror.MIRRORED)
 
 
 def _is_real(world: World) -> bool:
@@ -141,7 +140,7 @@ def _standing(
     annotations = {} if volume is None else metadata.user_annotations(volume)
     labels = {} if volume is None else dict(ownership.labels_of(volume))
     record = {"name": key.name, "annotations": sorted(annotations), "labels": sorted(labels), **facts}
-    annotations[MIRRORED] = json.dumps(record, separators=(",", ":"), sort_keys=True)
+    annotations[mirror.MIRRORED] = json.dumps(record, separators=(",", ":"), sort_keys=True)
     return {
         "apiVersion": "v1",
         "kind": PERSISTENT_VOLUMES.kind,
@@ -188,7 +187,7 @@ def _phase(volume: Object) -> str:
 
 def _follow(key: Key, virtual: Object, wanted: Object, phase: str) -> Sequence[Action]:
     spec = decide.fields_patch(virtual["spec"], wanted["spec"], _CHANGING)
-    patch = {**metadata.difference(virtual, wanted, MIRRORED), **({"spec": spec} if spec else {})}
+    patch = {**metadata.difference(virtual, wanted, mirror.MIRRORED), **({"spec": spec} if spec else {})}
     if patch:
         return (PatchVirtual(PERSISTENT_VOLUMES, key, virtual["metadata"]["uid"], patch),)
     status = virtual.get("status") or {}
@@ -235,7 +234,7 @@ def _outlive(key: Key, virtual: Object, world: World) -> Sequence[Action]:
 def _shown_as(name: str, world: World) -> Key | None:
     """Which virtual volume stands for the host volume of that name."""
     for virtual in world.virtual_list(PERSISTENT_VOLUMES):
-        if is_mirrored(virtual) and _record(virtual).get("volume") == name:
+        if mirror.is_mirrored(virtual) and _record(virtual).get("volume") == name:
             return Key("", virtual["metadata"]["name"])
     return None
 
@@ -253,7 +252,7 @@ def _give_up(volume: Object, world: World) -> Sequence[Action]:
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
     """Have a volume stand in the virtual cluster for one that a claim of its has on the host."""
-    if virtual is not None and not is_mirrored(virtual):
+    if virtual is not None and not mirror.is_mirrored(virtual):
         return ()
     found = _claim(key, world)
     if found is None:

@@ -12,7 +12,7 @@ from vcluster_syncer.model import Object, Tenant
 from vcluster_syncer.naming import host_name
 from vcluster_syncer.ownership import TOKENS_ROLE
 from vcluster_syncer.translate.pod_env import field_to_host
-from vcluster_syncer.translate.references import SECRET_REFERENCES
+from vcluster_syncer.translate.references import SECRET_REFERENCES, ephemeral_claim
 
 
 def _downward(item: Object) -> Object:
@@ -47,8 +47,7 @@ def _volume(volume: Object, pod: Object, tenant: Tenant) -> dict[str, Any]:
     rename("secret", "secretName")
     rename("persistentVolumeClaim", "claimName")
     if made.pop("ephemeral", None) is not None:
-        # The virtual cluster's controller makes the claim, under this name.
-        claim = f"{pod['metadata']['name']}-{volume['name']}"
+        claim = ephemeral_claim(pod, volume)
         made["persistentVolumeClaim"] = {"claimName": host_name(tenant.name, namespace, claim)}
     if made.get("downwardAPI"):
         items = [_downward(item) for item in made["downwardAPI"].get("items") or ()]

@@ -1,4 +1,4 @@
-"""Which objects a pod names: ConfigMaps, Secrets, its ServiceAccount and its classes.
+"""Which objects a pod names: ConfigMaps, Secrets, claims, its ServiceAccount and its classes.
 
 The one rule: a reference counts whether or not the object exists or is optional: an object that comes later must
 reach the host, too.
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from vcluster_syncer.model import (
     CONFIGMAPS,
+    PERSISTENT_VOLUME_CLAIMS,
     PRIORITY_CLASSES,
     RUNTIME_CLASSES,
     SECRETS,
@@ -55,6 +56,11 @@ def service_account(pod: Object) -> str:
     return pod["spec"].get("serviceAccountName") or "default"
 
 
+def ephemeral_claim(pod: Object, volume: Object) -> str:
+    """Return the name of the claim that the virtual cluster's controller makes for an ephemeral volume."""
+    return f"{pod['metadata']['name']}-{volume['name']}"
+
+
 def _named(pod: Object) -> Iterator[tuple[Any, str | None]]:
     yield SERVICE_ACCOUNTS, service_account(pod)
     yield PRIORITY_CLASSES, pod["spec"].get("priorityClassName")
@@ -72,6 +78,9 @@ def _named(pod: Object) -> Iterator[tuple[Any, str | None]]:
     for volume in pod["spec"].get("volumes") or ():
         yield CONFIGMAPS, (volume.get("configMap") or {}).get("name")
         yield SECRETS, (volume.get("secret") or {}).get("secretName")
+        yield PERSISTENT_VOLUME_CLAIMS, (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if volume.get("ephemeral") is not None:
+            yield PERSISTENT_VOLUME_CLAIMS, ephemeral_claim(pod, volume)
         for source in (volume.get("projected") or {}).get("sources") or ():
             yield CONFIGMAPS, (source.get("configMap") or {}).get("name")
             yield SECRETS, (source.get("secret") or {}).get("name")
