@@ -12,7 +12,7 @@ from typing import Any, Final
 from vcluster_syncer import ownership
 from vcluster_syncer.model import Key, Object, Resource, Tenant
 from vcluster_syncer.naming import host_name
-from vcluster_syncer.translate import labels
+from vcluster_syncer.translate import host_metadata, labels
 
 CARRIED: Final = f"{ownership.PREFIX}carried"
 # As large as the object itself, and about a client that never talks to the host.
@@ -21,11 +21,17 @@ _LEFT_BEHIND: Final = frozenset({"kubectl.kubernetes.io/last-applied-configurati
 
 def user_annotations(virtual: Object) -> dict[str, str]:
     """Return the annotations of a virtual object that its host object gets."""
+    left = _LEFT_BEHIND | host_metadata.came_from_host(virtual, "annotations")
     return {
         key: value
         for key, value in ownership.annotations_of(virtual).items()
-        if key not in _LEFT_BEHIND and not key.startswith(ownership.PREFIX)
+        if key not in left and not key.startswith(ownership.PREFIX)
     }
+
+
+def _user_labels(virtual: Object) -> dict[str, str]:
+    from_host = host_metadata.came_from_host(virtual, "labels")
+    return {key: value for key, value in ownership.labels_of(virtual).items() if key not in from_host}
 
 
 def to_host(
@@ -39,7 +45,7 @@ def to_host(
     role: str = "",
 ) -> dict[str, Any]:
     """Make the metadata of the host object of `virtual`; `notes` and `marks` are the kind's own annotations, labels."""
-    user_labels, annotations = labels.to_host(ownership.labels_of(virtual)), user_annotations(virtual)
+    user_labels, annotations = labels.to_host(_user_labels(virtual)), user_annotations(virtual)
     our_labels, our_annotations = ownership.marks(key, virtual, tenant, kind=resource.kind)
     user_labels.update(marks or {})
     came = {"annotations": sorted([*annotations, *(notes or {})]), "labels": sorted(user_labels)}

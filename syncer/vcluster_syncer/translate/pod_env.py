@@ -95,10 +95,16 @@ def _variable(variable: Object, namespace: str, tenant: Tenant) -> Object:
     return {**variable, "valueFrom": made}
 
 
+def _texts(variables: Iterable[Object]) -> str:
+    return "\n".join(str(variable.get("value") or "") for variable in variables)
+
+
 def container_to_host(container: Object, namespace: str, services: Mapping[str, str], world: World) -> dict[str, Any]:
     """Make the host's container of a virtual one."""
     own = container.get("env") or ()
-    taken = {variable["name"] for variable in own}.union(_names_from_sources(container, namespace, world))
+    # His own variable may be built on the one it hides: the last of a name wins, what comes between sees the first.
+    hidden = {variable["name"] for variable in own if f"$({variable['name']})" not in _texts(own)}
+    taken = hidden.union(_names_from_sources(container, namespace, world))
     made = dict(container)
     made["env"] = [
         *({"name": name, "value": value} for name, value in sorted(services.items()) if name not in taken),

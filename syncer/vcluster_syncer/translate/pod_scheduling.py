@@ -123,6 +123,9 @@ def topology_spread(pod: Object, world: World) -> list[dict[str, Any]]:
     constraints = []
     for constraint in pod["spec"].get("topologySpreadConstraints") or ():
         made = {name: value for name, value in constraint.items() if name != "matchLabelKeys"}
+        if world.tenant.private_nodes:
+            # Ignoring the node selector would count neighbours' nodes, on which nothing of ours can ever be.
+            made.pop("nodeAffinityPolicy", None)
         selector = _resolved_keys(constraint.get("labelSelector"), constraint, pod)
         if selector is not None:
             made["labelSelector"] = labels.selector_to_host(selector, world.tenant, [namespace])

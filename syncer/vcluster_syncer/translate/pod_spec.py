@@ -16,8 +16,10 @@ from vcluster_syncer.translate import (
     labels,
     metadata,
     node_names,
+    pod_carried,
     pod_classes,
     pod_env,
+    pod_hostname,
     pod_scheduling,
     pod_volumes,
     references,
@@ -29,7 +31,6 @@ GATES: Final = f"{ownership.PREFIX}scheduling-gates"
 """Annotation: the scheduling gates that came from the virtual pod; others are the host's own."""
 DEFAULT_SCHEDULER: Final = "default-scheduler"
 
-_LONGEST_HOSTNAME: Final = 63
 _MOST_SEARCHES: Final = 32
 _MOST_NAMESERVERS: Final = 3
 # What names objects of the virtual cluster, was computed there from such, or can't be set at creation.
@@ -43,14 +44,9 @@ _DROPPED: Final = frozenset(
         "priorityClassName",
         "serviceAccount",
         "serviceAccountName",
-        "subdomain",
+        *pod_hostname.FIELDS,
     }
 )
-
-
-def _hostname(pod: Object) -> str:
-    name: str = pod["metadata"]["name"]
-    return name.replace(".", "-")[:_LONGEST_HOSTNAME].rstrip("-")
 
 
 def _dns(pod: Object, tenant: Tenant) -> dict[str, Any]:
@@ -96,6 +92,7 @@ def notes(pod: Object) -> dict[str, str]:
     made = {
         pod_env.SERVICE_ACCOUNT_NOTE: references.service_account(pod),
         GENERATION: str(pod["metadata"].get("generation") or 0),
+        pod_carried.TOLD: pod_carried.note(pod),
     }
     if _asks_for(pod, "metadata.labels"):
         made[pod_env.LABELS_NOTE] = _lines(ownership.labels_of(pod))
@@ -125,6 +122,7 @@ def to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
     spec: dict[str, Any] = {name: value for name, value in source.items() if name not in _DROPPED}
     spec.update(automountServiceAccountToken=False, enableServiceLinks=False)
     spec.update(_dns(pod, tenant))
+    spec.update(pod_hostname.to_host(pod, tenant))
     spec.update((field, value) for field, value in pod_scheduling.to_host(pod, world).items() if value)
     for field in ("initContainers", "containers"):
         if source.get(field):
@@ -137,8 +135,6 @@ def to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
             for secret in source["imagePullSecrets"]
             if secret.get("name")
         ]
-    if not source.get("hostNetwork"):
-        spec.setdefault("hostname", _hostname(pod))
     if tenant.private_nodes:
         # Nothing simulated runs containers, and the host would look for a class it does not have.
         spec.pop("runtimeClassName", None)

@@ -13,7 +13,7 @@ from vcluster_syncer import ownership
 from vcluster_syncer.model import PODS, Key, Object, PatchHost, World
 from vcluster_syncer.translate import node_names, references
 from vcluster_syncer.translate.pod_spec import GENERATION
-from vcluster_syncer.translate.scrub import messages, scrubber
+from vcluster_syncer.translate.scrub import Scrub, messages, scrubber
 
 # Set by the host's kubelet; gone there means gone. Others may have been set in the virtual cluster.
 _OF_THE_HOST: Final = frozenset(
@@ -75,19 +75,24 @@ def _only_known(statuses: Iterable[Object], containers: Iterable[Object]) -> lis
     return [status for status in statuses if status["name"] in known]
 
 
+def scrub(key: Key, virtual: Object, host: Object, world: World) -> Scrub:
+    """Make the function that takes the host's names out of a text about a pod."""
+    return scrubber(PODS, key, virtual=virtual, host=host, world=world, uses=references.of_pod(virtual))
+
+
 def to_virtual(key: Key, virtual: Object, host: Object, world: World) -> dict[str, Any]:
     """Make the virtual pod's status from the host pod's."""
     before, there = virtual.get("status") or {}, host.get("status") or {}
-    scrub = scrubber(PODS, key, virtual=virtual, host=host, world=world, uses=references.of_pod(virtual))
-    made = {name: messages(value, scrub) for name, value in there.items() if name not in _OF_THE_VIRTUAL}
+    scrubbed = scrub(key, virtual, host, world)
+    made = {name: messages(value, scrubbed) for name, value in there.items() if name not in _OF_THE_VIRTUAL}
     if isinstance(made.get("message"), str):
-        made["message"] = scrub(made["message"])
+        made["message"] = scrubbed(made["message"])
     made = _with_observed(made, before, virtual, host)
     made.update((name, before[name]) for name in _OF_THE_VIRTUAL if name in before)
     for field, source in _CONTAINER_STATUSES.items():
         if field in made:
             made[field] = _only_known(made[field], virtual["spec"].get(source) or ())
-    conditions = [messages(condition, scrub) for condition in _conditions(virtual, host)]
+    conditions = [messages(condition, scrubbed) for condition in _conditions(virtual, host)]
     for name, value in (("conditions", conditions), *((field, made.get(field)) for field in _CONTAINER_STATUSES)):
         made[name] = value
         if not value:

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from vcluster_syncer import ownership
 from vcluster_syncer.model import PODS, Action, Key, Object, PatchHost, World
-from vcluster_syncer.translate import metadata, pod_scheduling, pod_spec
+from vcluster_syncer.translate import metadata, pod_carried, pod_scheduling, pod_spec
+from vcluster_syncer.translate.pod_carried import WHOLE_POD, Changed
+
+_CONTAINERS: Final = ("containers", "initContainers")
 
 
-def _images(virtual: Object, host: Object) -> Iterator[tuple[str, list[Object]]]:
-    for field in ("containers", "initContainers"):
-        wanted = {container["name"]: container.get("image") for container in virtual["spec"].get(field) or ()}
+def _images(virtual: Object, host: Object, changed: Changed) -> Iterator[tuple[str, list[Object]]]:
+    for field in _CONTAINERS:
+        wanted = {
+            container["name"]: container.get("image")
+            for container in virtual["spec"].get(field) or ()
+            if container["name"] in changed.images
+        }
         there = host["spec"].get(field) or ()
         made: list[Object] = [{**one, "image": wanted.get(one["name"], one.get("image"))} for one in there]
         if any(new["image"] != old.get("image") for new, old in zip(made, there, strict=True)):
@@ -46,8 +53,8 @@ def _gates(virtual: Object, host: Object) -> list[Object] | None:
     return None if len(made) == len(there) else made
 
 
-def _spec(virtual: Object, host: Object, world: World) -> dict[str, Any]:
-    patch: dict[str, Any] = dict(_images(virtual, host))
+def _spec(virtual: Object, host: Object, world: World, changed: Changed) -> dict[str, Any]:
+    patch: dict[str, Any] = dict(_images(virtual, host, changed))
     deadline = virtual["spec"].get("activeDeadlineSeconds")
     if deadline is not None and deadline != host["spec"].get("activeDeadlineSeconds"):
         patch["activeDeadlineSeconds"] = deadline
@@ -78,13 +85,41 @@ def _ephemeral(virtual: Object, host: Object, world: World) -> Iterator[PatchHos
         yield _patch(host, {"spec": {"ephemeralContainers": [*there, *new]}}, subresource="ephemeralcontainers")
 
 
-def _resized(virtual: Object, host: Object) -> Iterator[PatchHost]:
-    wanted = {container["name"]: container.get("resources") or {} for container in virtual["spec"]["containers"]}
-    there = host["spec"]["containers"]
-    made = [{**one, "resources": wanted.get(one["name"], one.get("resources") or {})} for one in there]
-    if any(new["resources"] != (old.get("resources") or {}) for new, old in zip(made, there, strict=True)):
+def _over(there: Object | None, wanted: Object | None) -> dict[str, Any]:
+    """Return the host's resources with the user's over them: what the host's limit ranges added can't be taken off."""
+    made = {**(there or {}), **(wanted or {})}
+    for field in ("limits", "requests"):
+        if field in made:
+            made[field] = {**((there or {}).get(field) or {}), **((wanted or {}).get(field) or {})}
+    return made
+
+
+def _resized(virtual: Object, host: Object, changed: Changed) -> Iterator[PatchHost]:
+    patch: dict[str, Any] = {}
+    for field in _CONTAINERS:
+        wanted = {
+            container["name"]: container.get("resources")
+            for container in virtual["spec"].get(field) or ()
+            # Of the init containers those that go on running.
+            if container["name"] in changed.resources
+            and (field == "containers" or container.get("restartPolicy") == "Always")
+        }
+        there = host["spec"].get(field) or ()
+        made = [
+            {**one, "resources": _over(one.get("resources"), wanted[one["name"]])} if one["name"] in wanted else one
+            for one in there
+        ]
+        if any(
+            (new.get("resources") or {}) != (old.get("resources") or {}) for new, old in zip(made, there, strict=True)
+        ):
+            patch[field] = made
+    if WHOLE_POD in changed.resources and virtual["spec"].get("resources"):
+        whole = _over(host["spec"].get("resources"), virtual["spec"]["resources"])
+        if whole != host["spec"].get("resources"):
+            patch["resources"] = whole
+    if patch:
         # Unguarded, so that the patch of the rest, which follows, is not refused for being late.
-        yield _patch(host, {"spec": {"containers": made}}, subresource="resize", is_guarded=False)
+        yield _patch(host, {"spec": patch}, subresource="resize", is_guarded=False)
 
 
 def to_host(key: Key, virtual: Object, host: Object, world: World) -> Sequence[Action]:
@@ -94,7 +129,8 @@ def to_host(key: Key, virtual: Object, host: Object, world: World) -> Sequence[A
         return (_patch(host, patch, is_guarded=False),) if patch else ()
     if added := list(_ephemeral(virtual, host, world)):
         return added
-    spec, resized = _spec(virtual, host, world), list(_resized(virtual, host))
+    changed = pod_carried.changed(virtual, host)
+    spec, resized = _spec(virtual, host, world, changed), list(_resized(virtual, host, changed))
     if spec and resized:
         # One at a time: the list of containers in one would undo the other.
         return resized

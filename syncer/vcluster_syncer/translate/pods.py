@@ -21,12 +21,24 @@ from vcluster_syncer.model import (
     Key,
     Kind,
     Object,
+    PatchVirtual,
     Rule,
     Tenant,
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import node_names, pod_classes, pod_spec, pod_status, pod_tokens, pod_updates, references
+from vcluster_syncer.translate import (
+    host_metadata,
+    metadata,
+    node_names,
+    pod_classes,
+    pod_refusals,
+    pod_spec,
+    pod_status,
+    pod_tokens,
+    pod_updates,
+    references,
+)
 
 _DEFAULT_GRACE = 30
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -76,6 +88,8 @@ def _may_be_carried(virtual: Object, world: World) -> bool:
 def _create(key: Key, virtual: Object, secret: Object | None, world: World) -> Sequence[Action]:
     if not _may_be_carried(virtual, world) or not pod_classes.is_complete(virtual, world):
         return ()
+    if (refused := pod_refusals.of(key, virtual, world)) is not None:
+        return (refused,)
     wanted = pod_spec.to_host(key, virtual, world)
     name = wanted["metadata"]["name"]
     if world.host_named(PODS, name) is not None:
@@ -133,7 +147,14 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
             actions += pod_updates.to_host(key, virtual, host, world)
         if (gates := pod_status.gates_to_host(virtual, host)) is not None:
             actions.append(gates)
-    actions += _status(key, virtual, host, world)
+    if shown := host_metadata.to_virtual(
+        virtual, host, metadata.carried(host), lambda: pod_status.scrub(key, virtual, host, world)
+    ):
+        # The status follows when the answer to this one is there: its resourceVersion is needed.
+        own = virtual["metadata"]
+        actions.append(PatchVirtual(PODS, key, own["uid"], shown, resource_version=own.get("resourceVersion", "")))
+    else:
+        actions += _status(key, virtual, host, world)
     if not decide.is_terminating(host) and (host.get("status") or {}).get("phase") not in _ENDED:
         actions += pod_tokens.plan(key, virtual, secret, world).actions
     return actions

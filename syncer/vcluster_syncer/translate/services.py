@@ -18,13 +18,15 @@ from vcluster_syncer.model import (
     Key,
     Kind,
     Object,
+    PatchVirtual,
     Reference,
     Rule,
     Tenant,
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import labels, metadata
+from vcluster_syncer.translate import host_metadata, labels, metadata
+from vcluster_syncer.translate.scrub import scrubber
 
 KUBERNETES: Final = Key("default", "kubernetes")
 """Belongs to the virtual API server itself."""
@@ -112,8 +114,18 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
         to_host=lambda wanted: to_host(key, wanted, world.tenant),
         difference=difference,
     )
-    if virtual is None or host is None or not ownership.carries(host, virtual):
+    if virtual is None or host is None or not ownership.carries(host, virtual) or decide.is_terminating(host):
         return actions
+    if shown := host_metadata.to_virtual(
+        virtual,
+        host,
+        metadata.carried(host),
+        lambda: scrubber(SERVICES, key, virtual=virtual, host=host, world=world),
+    ):
+        # The status follows when the answer to this one is there: its resourceVersion is needed.
+        own = virtual["metadata"]
+        show = PatchVirtual(SERVICES, key, own["uid"], shown, resource_version=own.get("resourceVersion", ""))
+        return (*actions, show)
     return (*actions, *_status(virtual, host, world.tenant))
 
 

@@ -160,6 +160,18 @@ class TestEnvironment:
         made = carried(worlds, containers=[{"name": "main", "env": [own]}])["spec"]["containers"][0]["env"]
         assert [one for one in made if one["name"] == "KUBERNETES_SERVICE_HOST"] == [own]
 
+    def test_a_variable_may_be_built_on_the_one_it_hides(self, worlds: Worlds) -> None:
+        own = {"name": "KUBERNETES_SERVICE_HOST", "value": "$(KUBERNETES_SERVICE_HOST).nip.io"}
+        made = carried(worlds, containers=[{"name": "main", "env": [own]}])["spec"]["containers"][0]["env"]
+        said = [one["value"] for one in made if one["name"] == "KUBERNETES_SERVICE_HOST"]
+        assert said == ["10.96.4.1", own["value"]]
+
+    def test_dollars_are_left_to_the_kubelet(self, worlds: Worlds) -> None:
+        env = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A) $$(A) $(NOBODY)"}]
+        made = carried(worlds, containers=[{"name": "main", "env": env, "args": ["$(B)", "$$(B)"]}])
+        container = made["spec"]["containers"][0]
+        assert (container["env"][-2:], container["args"]) == (env, ["$(B)", "$$(B)"])
+
     def test_a_name_the_user_takes_from_a_configmap_is_the_users(self, worlds: Worlds) -> None:
         worlds.put(CONFIGMAPS, "default", "settings", data={"SERVICE_HOST": "mine"})
         source = {"prefix": "KUBERNETES_", "configMapRef": {"name": "settings"}}
@@ -349,6 +361,16 @@ class TestScheduling:
             "matchLabels": {"app": "web", **OURS},
             "matchExpressions": [{"key": "vcluster-syncer/namespace", "operator": "In", "values": ["default"]}],
         }
+
+    @pytest.mark.parametrize(
+        ("private", "policies"), [(True, {"nodeTaintsPolicy"}), (False, {"nodeAffinityPolicy", "nodeTaintsPolicy"})]
+    )
+    def test_spreading_never_counts_nodes_of_neighbours(self, private: bool, policies: set[str]) -> None:
+        worlds = Worlds(tenant(private_nodes=private))
+        given = {"nodeAffinityPolicy": "Ignore", "nodeTaintsPolicy": "Honor"}
+        constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", **given}
+        (made,) = carried(worlds, topologySpreadConstraints=[constraint])["spec"]["topologySpreadConstraints"]
+        assert made.keys() & given.keys() == policies
 
 
 def test_references_count_whether_or_not_they_exist(worlds: Worlds) -> None:

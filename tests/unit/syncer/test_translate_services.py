@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import pytest
@@ -103,7 +104,10 @@ def test_what_a_host_controller_adds_stays(worlds: Worlds) -> None:
     host["metadata"]["annotations"]["cloud/id"] = "7"
     host["spec"]["ipFamilyPolicy"] = "SingleStack"
     worlds.here[SERVICES, WEB]["spec"]["ipFamilyPolicy"] = "SingleStack"
-    assert list(worlds.look(SERVICES, WEB)) == []
+    before = copy.deepcopy(host)
+    worlds.settle(SERVICES, WEB)
+    assert host == before
+    assert worlds.here[SERVICES, WEB]["metadata"]["annotations"]["cloud/id"] == "7"
 
 
 def test_the_api_servers_own_service_is_not_carried(worlds: Worlds) -> None:
