@@ -363,6 +363,8 @@ class Kind:
     """Further host resources of which this kind keeps objects; a change of one requeues the key `host_key` gives."""
     watch_virtual: bool = True
     watch_host: bool = True
+    optional: bool = False
+    """Its resource is a definition's, which either side may have or not, and may get or lose at any time."""
     switch: Switch | None = None
     """What turns it on in the configuration; None: it is always on, because pods can't do without it."""
     host_rules: tuple[Rule, ...] = ()

@@ -29,6 +29,7 @@ from vcluster_syncer.model import (
     Reference,
     Refuse,
     RequestToken,
+    Resource,
     UpdateVirtualStatus,
 )
 from vcluster_syncer.model import Later as LaterAction
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 _UID = "metadata.uid"
 # How it names the cause when an object can't be created because its namespace is on its way out.
 _NAMESPACE = "metadata.namespace"
+_NOT_ON_HOST = "NotOnHost"
 
 
 class Executor:
@@ -52,10 +54,23 @@ class Executor:
 
     async def execute(self, action: Action, about: Reference) -> Verdict:
         """Execute one action; `about` is the key whose pass it belongs to."""
+        match action:
+            case CreateHost(resource) | PatchHost(resource) | DeleteHost(resource):
+                if not self._memory.host_has(resource):
+                    return await self._nowhere_to_go(resource, about)
+            case CreateVirtual(resource) | PatchVirtual(resource) | UpdateVirtualStatus(resource):
+                if not self._memory.virtual_has(resource):
+                    return DONE
         try:
             return await self._execute(action)
         except KubeError as error:
             return await self._after(error, action, about)
+
+    async def _nowhere_to_go(self, resource: Resource, about: Reference) -> Outcome:
+        """Tell the user that the host lacks a definition; should it come, all keys are looked at again."""
+        message = f"the host has no {resource.plural}.{resource.group}, so it stays in the virtual cluster"
+        await self.tell(about, _NOT_ON_HOST, message)
+        return Refused(_NOT_ON_HOST, message)
 
     async def _execute(self, action: Action) -> Outcome:
         match action:

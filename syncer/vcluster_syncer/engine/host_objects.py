@@ -20,12 +20,19 @@ Concerned = Callable[[Resource, Object, Iterable[Reference]], None]
 class HostObjects:
     """The objects of `resource` that concern one tenant; `owners` are the kinds that keep objects of it."""
 
-    def __init__(self, resource: Resource, owners: tuple[Kind, ...], tenant: Tenant, concerned: Concerned) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        owners: tuple[Kind, ...],
+        tenant: Tenant,
+        concerned: Concerned,
+        appeared: Callable[[], None] | None = None,
+    ) -> None:
         self.resource = resource
         self._owners = owners
         self._tenant = tenant
         self._concerned = concerned
-        self._store = Store(resource, self._changed)
+        self._store = Store(resource, self._changed, appeared)
         self._by_key: dict[Resource, dict[Key, Object]] = {owner.resource: {} for owner in owners}
         # Telling a key takes a hash or two, so what was told of an object is kept until it changes.
         self._keys: dict[Key, dict[Resource, Key]] = {}
@@ -34,6 +41,11 @@ class HostObjects:
     def owners(self) -> Iterable[Resource]:
         """The kinds that keep objects here."""
         return self._by_key
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the host has such a collection."""
+        return self._store.is_served
 
     def __len__(self) -> int:
         return len(self._store)
@@ -60,6 +72,10 @@ class HostObjects:
     def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
         """Take over a complete list, read at `revision`."""
         self._store.replace([obj for obj in objects if self._concerns_us(obj)], revision)
+
+    def vanish(self) -> None:
+        """Drop everything: the host has no such collection, until it is replaced."""
+        self._store.vanish()
 
     def upsert(self, obj: dict[str, Any], *, asked: bool = False) -> None:
         """Take over an object; `asked` for one that a request of ours has just answered."""

@@ -18,7 +18,7 @@ from vcluster_syncer.engine.metrics import Metrics
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch, list_all
 from vcluster_syncer.kube.client import Client
-from vcluster_syncer.kube.errors import KubeError
+from vcluster_syncer.kube.errors import KubeError, NotFound
 from vcluster_syncer.model import Kind, Resource
 
 _log = logging.getLogger(__name__)
@@ -54,6 +54,11 @@ class _Router:
         for memory in self._concerned(obj):
             guarded(None, memory.host_objects[self._resource].remove, obj)
 
+    def vanish(self) -> None:
+        """Tell every tenant that the host has no such collection."""
+        for memory in tuple(self._tenants.values()):
+            guarded(None, memory.host_objects[self._resource].vanish)
+
     def _concerned(self, obj: dict[str, Any]) -> Iterable[Memory]:
         if not self._resource.namespaced:
             return tuple(self._tenants.values())
@@ -79,6 +84,8 @@ class HostSide:
         self._timing = timing
         self._jitter = jitter
         self._tenants: dict[str, Memory] = {}
+        owners = host_owners(kinds)
+        self._optional = frozenset(resource for resource in owners if all(kind.optional for kind in owners[resource]))
         self.watches = tuple(
             Watch(
                 client,
@@ -88,8 +95,9 @@ class HostSide:
                 timing=timing,
                 jitter=jitter,
                 restarted=lambda resource: self.metrics.watch_restarts.add("host", resource.plural),
+                optional=resource in self._optional,
             )
-            for resource in host_owners(kinds)
+            for resource in owners
         )
 
     async def run(self) -> None:
@@ -139,6 +147,9 @@ class HostSide:
             try:
                 objects, revision = await list_all(self.client, resource, namespace=namespace)
             except KubeError as error:
+                if isinstance(error, NotFound) and resource in self._optional:
+                    memory.host_objects[resource].vanish()
+                    return
                 failures += 1
                 _log.info("tenant %s: %s", memory.tenant.name, error)
                 pause = self._timing.reconnect.after(failures, jitter=self._jitter)

@@ -38,10 +38,12 @@ class Memory:
         self._live = False
         self._references = References()
         self.virtual_stores = {
-            kind.resource: Store(kind.resource, self._virtual_watcher(kind)) for kind in kinds if kind.watch_virtual
+            kind.resource: Store(kind.resource, self._virtual_watcher(kind), self._appearing(kind.resource))
+            for kind in kinds
+            if kind.watch_virtual
         }
         self.host_objects = {
-            resource: HostObjects(resource, owners, tenant, self._host_changed)
+            resource: HostObjects(resource, owners, tenant, self._host_changed, self._appearing(resource))
             for resource, owners in host_owners(kinds).items()
         }
 
@@ -87,6 +89,16 @@ class Memory:
 
     # What the engine does with it.
 
+    def host_has(self, resource: Resource) -> bool:
+        """Tell whether the host has the collection, as far as that is known."""
+        objects = self.host_objects.get(resource)
+        return objects is None or objects.is_served
+
+    def virtual_has(self, resource: Resource) -> bool:
+        """Tell whether the virtual cluster has the collection, as far as that is known."""
+        store = self.virtual_stores.get(resource)
+        return store is None or store.is_served
+
     def go_live(self) -> None:
         """Everything is read: queue every key, and from now on every key that a change concerns."""
         self._live = True
@@ -96,14 +108,27 @@ class Memory:
     def all_keys(self) -> Iterator[Reference]:
         """Every key there is an object for, on either side."""
         for resource in self.kinds:
-            keys: dict[Key, None] = {}
-            if resource in self.virtual_stores:
-                keys.update((key_of(obj), None) for obj in self.virtual_stores[resource].objects())
-            for objects in self.host_objects.values():
-                if resource in objects.owners:
-                    keys.update((key, None) for key in objects.keys(resource))
-            for key in keys:
-                yield resource, key
+            yield from self.keys_of(resource)
+
+    def keys_of(self, resource: Resource) -> Iterator[Reference]:
+        """Every key of one kind there is an object for, on either side."""
+        keys: dict[Key, None] = {}
+        if resource in self.virtual_stores:
+            keys.update((key_of(obj), None) for obj in self.virtual_stores[resource].objects())
+        for objects in self.host_objects.values():
+            if resource in objects.owners:
+                keys.update((key, None) for key in objects.keys(resource))
+        for key in keys:
+            yield resource, key
+
+    def _appearing(self, resource: Resource) -> Callable[[], None]:
+        """Make what is to be done once a server has a collection that it had not: look at all that waited for it."""
+
+        def appeared() -> None:
+            if self._live:
+                self._queue_all(list(self.keys_of(resource)))
+
+        return appeared
 
     def _virtual_watcher(self, kind: Kind) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:

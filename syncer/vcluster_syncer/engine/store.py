@@ -31,6 +31,9 @@ class Sink(Protocol):
     def remove(self, obj: dict[str, Any]) -> None:
         """Drop an object that was deleted."""
 
+    def vanish(self) -> None:
+        """Drop everything: the server has no such collection, until it is replaced."""
+
 
 def intake(resource: Resource, obj: dict[str, Any]) -> dict[str, Any]:
     """Make a fresh answer uniform: with its kind, which items of lists lack, and without what nobody reads."""
@@ -57,11 +60,16 @@ def uid_of(obj: Object) -> str:
 
 
 class Store:
-    """Objects of one resource of one server, by namespace and name."""
+    """Objects of one resource of one server, by namespace and name.
 
-    def __init__(self, resource: Resource, changed: Changed) -> None:
+    `appeared` is called when the server has the collection again, after it had not.
+    """
+
+    def __init__(self, resource: Resource, changed: Changed, appeared: Callable[[], None] | None = None) -> None:
         self.resource = resource
+        self.is_served = True
         self._changed = changed
+        self._appeared = appeared
         self._objects: dict[str, dict[str, Object]] = {}
         self._floor = 0
         self._gone: dict[str, None] = {}
@@ -96,6 +104,14 @@ class Store:
         for obj in listed.values():
             self.upsert(obj, asked=True)
         self._floor = revision
+        self._be_served()
+
+    def vanish(self) -> None:
+        """Drop everything: the server has no such collection, until it is replaced."""
+        self.is_served = False
+        for old in list(self.objects()):
+            # Not buried: a definition may come back with its objects, from a checkpoint.
+            self._drop(old)
 
     def upsert(self, obj: dict[str, Any], *, asked: bool = False) -> None:
         """Take over an object unless something younger is known; `asked` for one that a request has just answered."""
@@ -112,6 +128,7 @@ class Store:
                 self._bury(uid_of(old))
         self._objects.setdefault(key.namespace, {})[key.name] = obj
         self._changed(old, obj)
+        self._be_served()
 
     def remove(self, obj: dict[str, Any]) -> None:
         """Drop an object that was deleted, and what had its name before it."""
@@ -127,6 +144,12 @@ class Store:
         old = self.get(key)
         if old is not None and uid_of(old) == uid:
             self._drop(old)
+
+    def _be_served(self) -> None:
+        if not self.is_served:
+            self.is_served = True
+            if self._appeared is not None:
+                self._appeared()
 
     def _drop(self, old: Object) -> None:
         key = key_of(old)

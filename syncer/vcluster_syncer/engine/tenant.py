@@ -108,6 +108,7 @@ class TenantSync:
                         timing=around.timing,
                         jitter=around.jitter,
                         restarted=lambda resource: around.host.metrics.watch_restarts.add("virtual", resource.plural),
+                        optional=memory.kinds[resource].optional,
                     )
                     for resource, store in memory.virtual_stores.items()
                 )
@@ -177,7 +178,12 @@ class TenantSync:
         controller that missed it: whoever put the cluster back finds that too. Returns nothing, or what is left after
         `timeout` seconds.
         """
-        plurals = {resource.plural: resource for resource in self._memory.virtual_stores}
+        # Objects of a definition are stored under their group, too.
+        plurals = {
+            name: resource
+            for resource in self._memory.virtual_stores
+            for name in (resource.plural, f"{resource.group}/{resource.plural}")
+        }
         waiting = {(plurals[plural], Key(*key)): end for (plural, *key), end in deleted.items() if plural in plurals}
         try:
             async with asyncio.timeout(timeout):

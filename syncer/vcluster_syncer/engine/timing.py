@@ -35,6 +35,8 @@ class Timing:
     """Between attempts at a key whose state was not what memory said; the watch usually brings the truth sooner."""
     reconnect: Backoff = Backoff(first=0.05, longest=15.0)
     """Between attempts at a watch that fails."""
+    absent: float = 3.0
+    """Between questions for a collection that a server does not have, but may get: its definition is not there."""
     watch: int = 480
     """How long one watch request lasts before it is made anew; each takes 1 to 1.5 times that."""
     silence: float = 75.0

@@ -16,7 +16,7 @@ from vcluster_syncer.engine.store import Sink
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
-from vcluster_syncer.kube.errors import Gone, KubeError, ServerFailed
+from vcluster_syncer.kube.errors import Gone, KubeError, NotFound, ServerFailed
 from vcluster_syncer.kube.responses import WatchEvent, parse_event
 from vcluster_syncer.model import Resource
 
@@ -45,7 +45,10 @@ async def list_all(client: Client, resource: Resource, *, namespace: str = "") -
 
 
 class Watch:
-    """One collection, from `client` into `sink`. `synced` is set once the first list is in."""
+    """One collection, from `client` into `sink`. `synced` is set once the first list is in.
+
+    That an `optional` one does not exist is an answer, too: it is waited for, without noise.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Watch:
         jitter: random.Random,
         clock: Callable[[], float] | None = None,
         restarted: Callable[[Resource], None] | None = None,
+        optional: bool = False,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -70,6 +74,7 @@ class Watch:
         self._jitter = jitter
         self._clock = clock or asyncio.get_running_loop().time
         self._restarted = restarted
+        self._optional = optional
         self._revision: int | None = None
         self._failures = 0
         self._began: float | None = None
@@ -91,12 +96,29 @@ class Watch:
                 self._revision = None
                 await self._rest(error)
             except KubeError as error:
-                await self._rest(error)
+                if self._optional and isinstance(error, NotFound):
+                    await self._without()
+                else:
+                    await self._rest(error)
 
     async def patrol(self) -> None:
         """Compare memory with the server, whatever the watch says; differences reach the sink as changes."""
-        objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)
-        self._sink.replace(objects, revision)
+        try:
+            objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)
+        except NotFound:
+            if not self._optional:
+                raise
+            self._sink.vanish()
+        else:
+            self._sink.replace(objects, revision)
+
+    async def _without(self) -> None:
+        """Take note that the server has no such collection, and ask again in a while."""
+        self._revision = None
+        self._failures = 0
+        self._sink.vanish()
+        self.synced.set()
+        await asyncio.sleep(self._timing.absent * self._jitter.uniform(0.8, 1.2))
 
     async def _list(self) -> None:
         objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)

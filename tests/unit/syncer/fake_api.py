@@ -19,6 +19,8 @@ class FakeApi:
         self.requests = []
         self.open_watches = 0
         self._watchers = set()
+        self.undefined = set()
+        """Plurals of which this server has no collection."""
         self.faults = {}
         """(method, plural, is it a watch) -> handlers; each is used once, in order."""
         self._objects = {}
@@ -93,6 +95,8 @@ class FakeApi:
         plural, name = parts[0], parts[1] if len(parts) > 1 else ""
         is_watch = request.query.get("watch") == "1"
         self.requests.append((request.method, request.path_qs))
+        if plural in self.undefined:
+            return status(404, "NotFound", "the server could not find the requested resource")
         waiting = self.faults.get((request.method, plural, is_watch))
         if waiting:
             return await waiting.pop(0)(request)
