@@ -1,0 +1,85 @@
+"""Reference grants: who of another namespace may name what is here.
+
+What they allow is decided before anything is carried, in `gateway_api`. They are carried all the same, because
+controllers of the host look for them where they see a border. The one rule: a grant reaches the tenant's own objects
+only, so each name it gives is a translated one, and a grant of everything stays one of the tenant's namespaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from vcluster_syncer import decide, ownership
+from vcluster_syncer.model import (
+    GATEWAYS,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    REFERENCE_GRANTS,
+    Action,
+    Key,
+    Kind,
+    Object,
+    Reference,
+    Rule,
+    Switch,
+    Tenant,
+    World,
+)
+from vcluster_syncer.naming import host_name
+from vcluster_syncer.translate import metadata
+
+
+def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
+    """Make the host grant of a virtual one."""
+    spec = virtual["spec"]
+    return {
+        "apiVersion": REFERENCE_GRANTS.api_version,
+        "kind": REFERENCE_GRANTS.kind,
+        "metadata": metadata.to_host(key, virtual, tenant, REFERENCE_GRANTS),
+        "spec": {
+            "from": [{**one, "namespace": tenant.host_namespace} for one in spec.get("from") or ()],
+            "to": [
+                {**one, **({"name": host_name(tenant.name, key.namespace, one["name"])} if one.get("name") else {})}
+                for one in spec.get("to") or ()
+            ],
+        },
+    }
+
+
+def _difference(host: Object, wanted: Object) -> Object:
+    return {**metadata.difference(host, wanted), **decide.fields_patch(host, wanted, ("spec",))}
+
+
+def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
+    """Carry a grant."""
+    return decide.carry(
+        REFERENCE_GRANTS,
+        key,
+        virtual,
+        host,
+        world,
+        to_host=lambda wanted: to_host(key, wanted, world.tenant),
+        difference=_difference,
+    )
+
+
+def _host_key(host: Object, tenant: Tenant) -> Key | None:
+    return ownership.virtual_key(host, tenant, kind=REFERENCE_GRANTS.kind)
+
+
+def _wakes(item: Object, world: World) -> Iterable[Reference]:
+    for resource in (GATEWAYS, HTTP_ROUTES, GRPC_ROUTES):
+        for one in world.virtual_list(resource) if world.kind(resource) is not None else ():
+            yield resource, Key(one["metadata"]["namespace"], one["metadata"]["name"])
+
+
+KIND = Kind(
+    resource=REFERENCE_GRANTS,
+    reconcile=reconcile,
+    host_key=_host_key,
+    wakes=_wakes,
+    optional=True,
+    switch=Switch("to_host", "reference_grants"),
+    host_rules=(Rule.to_carry(REFERENCE_GRANTS),),
+)
