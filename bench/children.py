@@ -34,7 +34,7 @@ def running(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=_death_signal(),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=death_signal(),  # noqa: PLW1509 - this process has one thread
         )
     try:
         yield process
@@ -65,7 +65,8 @@ def tail(log: Path, lines: int = 12) -> str:
         return f"(no log: {error})"
 
 
-def _death_signal() -> Callable[[], None] | None:
+def death_signal() -> Callable[[], None] | None:
+    """What a child calls before it becomes its program, so that it dies with this process; None outside Linux."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: little may be done between fork and exec

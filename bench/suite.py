@@ -14,11 +14,11 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import processes
+from bench import processes, spent
 from bench.children import ended, running, tail
 from bench.model import Ground, NotMeasured
 from bench.recorder import RECORD
@@ -73,6 +73,8 @@ class Ran:
     """Clusters that were made."""
     retired: Mapping[str, int] = field(default_factory=dict)
     """How many of them could not be put back, by the reason."""
+    cpu_seconds: float | None = None
+    """CPU time of all its processes, if that was counted."""
 
 
 def project(ground: Ground, name: str, *, tests: str | Path, environment: Mapping[str, str] | None = None) -> Project:
@@ -110,21 +112,27 @@ def launched(made: Project, module: str, *arguments: str) -> Iterator[subprocess
         processes.end_all(made.temporary)
 
 
-def run(made: Project, *options: str) -> Ran:
-    """Run pytest to its end and tell how long what took; NotMeasured when it fails."""
+def run(made: Project, *options: str, counted: bool = False) -> Ran:
+    """Run pytest to its end and tell how long what took; NotMeasured when it fails.
+
+    With `counted` it also tells what CPU time it took, where that can be had.
+    """
     record = made.directory / "record.jsonl"
     record.unlink(missing_ok=True)
     with_record = Project(
         directory=made.directory, environment={**made.environment, RECORD: str(record)}, options=made.options
     )
     began = time.monotonic()
-    with started(with_record, "-p", "bench.recorder", *options) as process:
+    note = made.directory / "spent.json"
+    around = ("bench.spent", str(note), "pytest") if counted and spent.is_supported() else ("pytest",)
+    with launched(with_record, *around, *made.options, "-p", "bench.recorder", *options) as process:
         finish(with_record, process)
         over_at = time.monotonic()
         if left := processes.of_run(made.temporary):
             raise NotMeasured(f"the run left processes behind: {', '.join(sorted(one.name for one in left))}")
     notes = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
-    return ran(notes, made.log.read_text(errors="replace"), wall_seconds=over_at - began, over_at=over_at)
+    found = ran(notes, made.log.read_text(errors="replace"), wall_seconds=over_at - began, over_at=over_at)
+    return replace(found, cpu_seconds=spent.seconds(note)) if len(around) > 1 else found
 
 
 def ran(notes: Iterable[Mapping[str, Any]], said: str, *, wall_seconds: float, over_at: float) -> Ran:

@@ -79,9 +79,9 @@ TARGETS: tuple[Target, ...] = (
         )
     ),
     Target(
-        text="a cluster per test, against one for all: 200 tests, -n 2",
-        metric=names.OPERATOR_ISOLATED,
-        against=names.OPERATOR_SHARED,
+        text="a cluster per test, against one for all: 200 tests of an operator, -n 2",
+        metric=names.OPERATOR.format(variant=names.ISOLATED, figure=names.FROM_FIRST_BODY),
+        against=names.OPERATOR.format(variant=names.SHARED, figure=names.FROM_FIRST_BODY),
         limit=1.05,
         unit="x",
     ),

@@ -1,5 +1,6 @@
 """The rows about clusters that are used again and again: what is made of times, notes and weights."""
 
+import dataclasses
 from contextlib import nullcontext
 
 import pytest
@@ -109,7 +110,14 @@ def test_the_waiting_of_the_warm_up_does_not_count() -> None:
 
 
 def test_every_figure_of_a_turn_has_its_row() -> None:
-    ran = suite.Ran(wall_seconds=9.0, end_seconds=0.1, fixture_seconds=(0.02, 0.03), bodies=BODIES, over=(12.0, 13.5))
+    ran = suite.Ran(
+        wall_seconds=9.0,
+        end_seconds=0.1,
+        fixture_seconds=(0.02, 0.03),
+        bodies=BODIES,
+        over=(12.0, 13.5),
+        cpu_seconds=8.0,
+    )
     weight = Weight(pss_mb=1.0, private_mb=1.0, written_mb=1.0, rss_mb=1.0)
     notes = [note(case.text) for case in CASES]
     turns = [
@@ -120,7 +128,10 @@ def test_every_figure_of_a_turn_has_its_row() -> None:
                 for name in names.PRISTINE_BETWEEN  # every run that is made
             ],
         ),
-        (operator_suite.CONTENDER, [operator_suite.samples(ran, shared=shared) for shared in (False, True)]),
+        *(
+            (contender, [operator_suite.samples(row, variant, ran) for variant in (names.ISOLATED, names.SHARED)])
+            for contender, row in ((operator_suite.OPERATOR, names.OPERATOR), (operator_suite.BRIEF, names.BRIEF))
+        ),
         (recycle.CONTENDER, [recycle.samples(CASES, notes)]),
         (leases.CONTENDER, [leases.samples({10: weight, 1000: weight}, retired=0)]),
     ]
@@ -128,6 +139,22 @@ def test_every_figure_of_a_turn_has_its_row() -> None:
         rows = {metric.name for metric in contender.metrics}
         rows |= {part for metric in contender.metrics for part in metric.parts.values()}
         assert {name for turn in found for name in turn} <= rows
+
+
+def test_what_isolation_costs_is_told_in_time_and_in_cpu_time() -> None:
+    ran = suite.Ran(wall_seconds=9.0, end_seconds=0.1, fixture_seconds=(), bodies=BODIES, over=(11.5, 12.0, 13.5))
+    counted = dataclasses.replace(ran, cpu_seconds=8.0)
+    found = operator_suite.samples("{variant}: {figure}", names.SHARED, counted)
+    assert {name.removeprefix("shared cluster: "): list(figures) for name, figures in found.items()} == {
+        names.FROM_FIRST_BODY: [3.5],
+        names.SECOND_HALF: [1000.0],
+        names.BODY: [1000.0, 2000.0, 750.0, 875.0],
+        names.BETWEEN: [250.0, 125.0],
+        names.WHOLE: [9.0],
+        names.CPU: [8.0],
+    }
+    uncounted = operator_suite.samples("{variant}: {figure}", names.SHARED, ran)
+    assert found.keys() - uncounted.keys() == {"shared cluster: whole run, CPU"}
 
 
 def test_steps_add_up_to_the_whole() -> None:
