@@ -33,6 +33,15 @@ class Address:
         return f"https://{self.ip}:{self.port}"
 
 
+def beside(address: Address, port: int) -> Address:
+    """Choose where another server of the cluster listens whose API server has `address`: at `port`, if it can be."""
+    if address.port == API_SERVER_PORT:
+        return Address(address.ip, port)
+    with socket.socket() as probe:
+        probe.bind((address.ip, 0))
+        return Address(address.ip, probe.getsockname()[1])
+
+
 def for_api_server(*, own_ip: bool = sys.platform == "linux") -> Address:
     """Choose a free address for one API server; ProvisionError when the machine has none left.
 

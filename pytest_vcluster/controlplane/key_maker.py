@@ -90,13 +90,17 @@ def make_here(name: str, hosts: Sequence[str]) -> KeyMaterial:
     servers = CertificateAuthority.new(f"{name}-servers")
     clients = CertificateAuthority.new(f"{name}-clients")
     front_proxy = CertificateAuthority.new(f"{name}-front-proxy")
+    # Of the API server's and nobody else's: whoever had a certificate of `clients` could be a kubelet's client too.
+    kubelets = CertificateAuthority.new(f"{name}-kubelets")
     pairs = {
         "apiserver": servers.server("kube-apiserver", hosts=hosts),
         "client-ca": clients.pair,
         "server-ca": servers.pair,
         "front-proxy-ca": front_proxy.pair,
         "front-proxy-client": front_proxy.client("front-proxy-client"),
-        "kubelet-client": clients.client("kube-apiserver-kubelet-client", ["system:masters"]),
+        "kubelet-ca": kubelets.pair,
+        "kubelet": kubelets.server("kubelet", hosts=hosts),
+        "kubelet-client": kubelets.client("kube-apiserver-kubelet-client"),
         "admin": clients.client("kubernetes-admin", ["system:masters"]),
     }
     return KeyMaterial(pairs=pairs, signing=new_signing_key())

@@ -14,6 +14,10 @@ from pytest_vcluster.controlplane.component import GO_ENVIRONMENT, Component, fl
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
+KUBELET_ADDRESS_TYPE = "Kubelet"
+"""Type of the node address at which an API server finds the node's kubelet; no other type is looked at."""
+KUBELET_PORT = 10250
+
 # Names under which a client may know the API server, besides its address.
 SERVER_NAMES = (
     "localhost",
@@ -67,6 +71,9 @@ def component(binary: Path, settings: Settings) -> Component:
         "requestheader-extra-headers-prefix": "X-Remote-Extra-",
         "proxy-client-cert-file": str(pki / "front-proxy-client.crt"),
         "proxy-client-key-file": str(pki / "front-proxy-client.key"),
+        # The gateway, which is the kubelet of all nodes; the syncer tells where it is by this type of node address.
+        "kubelet-preferred-address-types": KUBELET_ADDRESS_TYPE,
+        "kubelet-certificate-authority": str(pki / "kubelet-ca.crt"),
         "kubelet-client-certificate": str(pki / "kubelet-client.crt"),
         "kubelet-client-key": str(pki / "kubelet-client.key"),
         "service-account-issuer": ISSUER,

@@ -49,6 +49,11 @@ class PlaneSettings:
     ready_path: str = kube_apiserver.READY_PATH
 
     @property
+    def pki(self) -> Path:
+        """Where its certificates and keys are."""
+        return self.directory / "pki"
+
+    @property
     def etcd_prefix(self) -> str:
         """Where this control plane's keys are."""
         return f"/{self.name}/"
@@ -117,7 +122,7 @@ async def running(
                 etcd_socket=settings.etcd_socket,
                 etcd_prefix=settings.etcd_prefix.rstrip("/"),
                 service_range=settings.service_range,
-                pki=settings.directory / "pki",
+                pki=settings.pki,
                 disabled_admission=settings.disabled_admission,
             ),
         )
@@ -137,7 +142,7 @@ async def running(
             kube_controller_manager.Settings(
                 name=settings.name,
                 kubeconfig=plane.kubeconfig,
-                pki=settings.directory / "pki",
+                pki=settings.pki,
                 controllers=settings.controllers,
                 hostpath_provisioner=settings.hostpath_provisioner,
             ),
@@ -154,7 +159,7 @@ async def running(
 
 def _prepare(settings: PlaneSettings) -> ControlPlane:
     address = for_api_server()
-    pki = settings.directory / "pki"
+    pki = settings.pki
     pki.mkdir(parents=True, mode=0o700)
     hosts = (*kube_apiserver.SERVER_NAMES, address.ip, settings.kubernetes_service_ip)
     material = key_maker.make(settings.name, tuple(dict.fromkeys(hosts)))
@@ -248,7 +253,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _client(settings: PlaneSettings, address: Address) -> Client:
-    pki = settings.directory / "pki"
+    pki = settings.pki
     return Client.over_tls(
         address.ip,
         address.port,

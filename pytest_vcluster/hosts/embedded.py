@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pytest_vcluster.controlplane import kube_controller_manager, kube_scheduler, kwok, plane
+from pytest_vcluster.controlplane import kube_controller_manager, kube_scheduler, kwok, plane, simulated_containers
+from pytest_vcluster.controlplane.addresses import Address, beside
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.datastore import without
 from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.kube_apiserver import KUBELET_PORT
 from pytest_vcluster.controlplane.networks import HOST_SERVICE_RANGE, SERVICE_RANGES
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import SERVICE_STATE, Template
@@ -41,6 +43,7 @@ _STORAGE_CLASS = {
     "volumeBindingMode": "Immediate",
 }
 _POLL_SECONDS = 0.02
+_KWOK_PORT = 10247
 
 
 def kubeconfig(directory: Path) -> Path:
@@ -79,6 +82,8 @@ class EmbeddedHost:
     version: str
     timeout: float
     components: list[RunningComponent]
+    kubelet: Address
+    """Of all simulated nodes."""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def admit(self, virtual: ControlPlane, *, nodes: Sequence[NodeShape]) -> None:
@@ -105,6 +110,7 @@ class EmbeddedHost:
                 freeze=[virtual.controller_manager.pid],
                 rest=[component.pid for component in virtual.components],
             ),
+            gateway=syncer.endpoint(beside(virtual.address, KUBELET_PORT), pki=virtual.settings.pki),
         )
         syncer.add_tenant(self.directory, body, timeout=self.timeout)
 
@@ -122,7 +128,7 @@ class EmbeddedHost:
     def _node(self, shape: NodeShape, cluster: str) -> dict[str, object]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return simulated_nodes.to_host(
-            shape, cluster=cluster, number=next(self._numbers), version=self.version, now=now
+            shape, cluster=cluster, number=next(self._numbers), version=self.version, now=now, kubelet=self.kubelet
         )
 
     def _untainted(self, client: Client, cluster: str, count: int) -> None:
@@ -161,10 +167,24 @@ async def running(
 
     async with plane.running(settings, starter, state=state) as control_plane:
         try:
-            config = syncer.write_config(directory, host_kubeconfig=control_plane.kubeconfig)
+            kubelet, behind = (beside(control_plane.address, port) for port in (KUBELET_PORT, _KWOK_PORT))
+            containers = simulated_containers.furnish(directory / "simulated")
+            config = syncer.write_config(
+                directory,
+                host_kubeconfig=control_plane.kubeconfig,
+                kubelet=syncer.guarded_kubelet(
+                    kubelet, pki=settings.pki, behind=behind, namespace=containers.namespace
+                ),
+            )
             for component in (
                 syncer.component(config=config),
-                kwok.component(binaries[Component.KWOK].path, name=NAME, kubeconfig=control_plane.kubeconfig),
+                kwok.component(
+                    binaries[Component.KWOK].path,
+                    name=NAME,
+                    kubeconfig=control_plane.kubeconfig,
+                    kubelet=behind,
+                    containers=containers,
+                ),
                 kube_scheduler.component(
                     binaries[Component.KUBE_SCHEDULER].path, name=NAME, kubeconfig=control_plane.kubeconfig
                 ),
@@ -178,6 +198,7 @@ async def running(
                 version=settings.version,
                 timeout=settings.timeout,
                 components=[*control_plane.components, *started],
+                kubelet=kubelet,
             )
         finally:
             for running_component in reversed(started):

@@ -10,6 +10,8 @@ import platform
 from typing import Any
 
 from pytest_vcluster.controlplane import kwok, networks
+from pytest_vcluster.controlplane.addresses import Address
+from pytest_vcluster.controlplane.kube_apiserver import KUBELET_ADDRESS_TYPE
 from pytest_vcluster.settings import NodeShape
 
 TENANT_LABEL = "vcluster-syncer/tenant"
@@ -29,7 +31,7 @@ def host_name(cluster: str, node: str) -> str:
     return f"{cluster}-{node}"
 
 
-def to_host(shape: NodeShape, *, cluster: str, number: int, version: str, now: str) -> dict[str, Any]:
+def to_host(shape: NodeShape, *, cluster: str, number: int, version: str, now: str, kubelet: Address) -> dict[str, Any]:
     """Make the host's Node for `shape`; `number` is unique in the run, `now` an RFC 3339 time.
 
     It is born Ready: the status that a kubelet would post a moment later is in it from the start.
@@ -63,7 +65,9 @@ def to_host(shape: NodeShape, *, cluster: str, number: int, version: str, now: s
             "addresses": [
                 {"type": "InternalIP", "address": networks.node_ip(number)},
                 {"type": "Hostname", "address": shape.name},
+                {"type": KUBELET_ADDRESS_TYPE, "address": kubelet.ip},
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port}},
             "conditions": [
                 {
                     "type": kind,

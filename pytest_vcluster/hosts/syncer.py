@@ -15,6 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.plane import ended_early, write_private
@@ -36,13 +37,14 @@ def component(*, config: Path) -> Component:
     )
 
 
-def write_config(directory: Path, *, host_kubeconfig: Path) -> Path:
-    """Write the syncer's configuration into `directory`, and return its path."""
+def write_config(directory: Path, *, host_kubeconfig: Path, kubelet: Mapping[str, object]) -> Path:
+    """Write the syncer's configuration into `directory`, and return its path; `kubelet` is the one to be guarded."""
     path = directory / "syncer.json"
     config = {
         "host": {"kubeconfig": str(host_kubeconfig)},
         "admin": {"unix": str(admin_socket(directory))},
         "sync": _SYNC,
+        "kubelet": kubelet,
         "patrol_seconds": _PATROL_SECONDS,
         "log_level": "info",
     }
@@ -63,6 +65,7 @@ def tenant(
     kubernetes_service_ip: str,
     private_nodes_label: str,
     recycle: Mapping[str, object],
+    gateway: Mapping[str, object],
 ) -> dict[str, object]:
     """Describe a virtual cluster to the syncer: the body of POST /v1/tenants."""
     return {
@@ -74,7 +77,25 @@ def tenant(
         "kubernetes_service_ip": kubernetes_service_ip,
         "dns_service_ip": None,
         "recycle": recycle,
+        "gateway": gateway,
     }
+
+
+def endpoint(address: Address, *, pki: Path) -> dict[str, object]:
+    """Describe an endpoint that an API server takes for a kubelet; `pki` is the API server's."""
+    return {
+        "address": address.ip,
+        "port": address.port,
+        "certificate": str(pki / "kubelet.crt"),
+        "key": str(pki / "kubelet.key"),
+        "client_authority": str(pki / "kubelet-ca.crt"),
+    }
+
+
+def guarded_kubelet(address: Address, *, pki: Path, behind: Address, namespace: str) -> dict[str, object]:
+    """Describe the kubelet at `behind`, which knows all pods as ones of the `namespace`, and where to guard it."""
+    upstream = {"address": behind.ip, "port": behind.port, "namespace": namespace}
+    return {"endpoint": endpoint(address, pki=pki), "behind": upstream}
 
 
 def recycle(*, etcd: Path, prefix: str, freeze: Sequence[int], rest: Sequence[int]) -> dict[str, object]:

@@ -34,7 +34,6 @@ from aiohttp import web
 
 from vcluster_syncer.config import (
     ConfigError,
-    GatewayConfig,
     parse_read_before,
     parse_restart,
     parse_restore,
@@ -43,7 +42,6 @@ from vcluster_syncer.config import (
 from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
-from vcluster_syncer.gateway.endpoint import Listen
 from vcluster_syncer.gateway.gateways import EndpointExists, Gateways, NotListening
 from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
@@ -104,16 +102,6 @@ async def served(tenants: Tenants, recyclers: Recyclers, gateways: Gateways, soc
         _remove(socket)
 
 
-def _listen(config: GatewayConfig) -> Listen:
-    return Listen(
-        address=config.listen or config.address,
-        port=config.port,
-        certificate=config.certificate,
-        key=config.key,
-        client_authority=config.client_authority,
-    )
-
-
 def _make_private(socket: Path) -> None:
     socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
@@ -160,7 +148,7 @@ class _Doorway:
         tenant, name = config.tenant, config.tenant.name
         if config.gateway is not None:
             # Before the nodes are mirrored, which tell its port.
-            port = await self._gateways.add(name, _listen(config.gateway))
+            port = await self._gateways.add(name, config.gateway)
             tenant = replace(tenant, kubelet_address=config.gateway.address, kubelet_port=port)
         try:
             await self._tenants.add(tenant, server)

@@ -25,6 +25,34 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointConfig:
+    """Where an API server finds what it takes for a kubelet; files hold PEM text."""
+
+    address: str
+    """What nodes give as their kubelet's address; the certificate has to be for it."""
+    port: int
+    """0 is any free one."""
+    certificate: Path
+    key: Path
+    client_authority: Path
+    """Whoever has a certificate signed by it is let in: that API server, and nobody else."""
+    listen: str = ""
+    """The address to listen at, where that is not `address`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedKubelet:
+    """A kubelet that lets everybody in who knows a name, and the endpoint that is all the host's API server knows."""
+
+    endpoint: EndpointConfig
+    address: str
+    """Where the kubelet listens."""
+    port: int
+    namespace: str = field(repr=False)
+    """What it is told in the place of every pod's namespace. A secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The configuration of a process."""
 
@@ -38,6 +66,8 @@ class Config:
     """How often memory is compared with the servers, in seconds."""
     log_level: str = "info"
     """One of `LOG_LEVELS`."""
+    kubelet: GuardedKubelet | None = None
+    """A kubelet on the host that needs somebody to ask its clients who they are."""
     switches: Mapping[str, bool] = field(default_factory=dict)
     """Which kinds are carried beyond, or not, what is by default: `Switch.path` to on or off. See `switches`."""
 
@@ -57,22 +87,6 @@ class RecycleConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayConfig:
-    """Where the gateway listens for a tenant's API server; files hold PEM text."""
-
-    address: str
-    """What the virtual nodes give as their kubelet's address; the certificate has to be for it."""
-    port: int
-    """0 is any free one."""
-    certificate: Path
-    key: Path
-    client_authority: Path
-    """Whoever has a certificate signed by it is let in: the API server, and nobody else."""
-    listen: str = ""
-    """The address to listen at, where that is not `address`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantConfig:
     """A virtual cluster to carry."""
 
@@ -81,7 +95,7 @@ class TenantConfig:
     """Credentials for the virtual API server."""
     recycle: RecycleConfig | None = None
     """How it can be put back to its baseline; None if it can't."""
-    gateway: GatewayConfig | None = None
+    gateway: EndpointConfig | None = None
     """None: there are no logs to be had of its pods, and no way into them."""
 
 
@@ -110,6 +124,7 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
         admin_socket=Path(admin.required("unix")),
         patrol_seconds=float(patrol),
         log_level=level,
+        kubelet=_parse_kubelet(fields),
         switches=_parse_switches(fields),
     )
     for part in (host, admin, fields):
@@ -182,17 +197,40 @@ def _parse_pids(fields: _Fields, name: str) -> tuple[int, ...]:
     return tuple(pids)
 
 
-def _parse_gateway(tenant: _Fields) -> GatewayConfig | None:
+def _parse_kubelet(config: _Fields) -> GuardedKubelet | None:
+    if config.take("kubelet", (dict, type(None)), None) is None:
+        return None
+    fields = config.mapping("kubelet")
+    behind = fields.mapping("behind")
+    guarded = GuardedKubelet(
+        endpoint=_parse_endpoint(fields.mapping("endpoint")),
+        address=behind.required("address"),
+        port=_parse_port(behind),
+        namespace=behind.required("namespace"),
+    )
+    for part in (behind, fields):
+        part.nothing_else()
+    return guarded
+
+
+def _parse_gateway(tenant: _Fields) -> EndpointConfig | None:
     if tenant.take("gateway", (dict, type(None)), None) is None:
         return None
-    fields = tenant.mapping("gateway")
-    port = fields.take("port", int, 0)
+    return _parse_endpoint(tenant.mapping("gateway"))
+
+
+def _parse_port(fields: _Fields) -> int:
+    port: int = fields.take("port", int, 0)
     if not 0 <= port < 1 << 16:
-        raise ConfigError(f"tenant.gateway: port must be from 0 (any) to 65535, it is {port}")
-    config = GatewayConfig(
+        raise ConfigError(f"{fields.source}: port must be from 0 (any) to 65535, it is {port}")
+    return port
+
+
+def _parse_endpoint(fields: _Fields) -> EndpointConfig:
+    config = EndpointConfig(
         address=fields.required("address"),
         listen=fields.take("listen", str, ""),
-        port=port,
+        port=_parse_port(fields),
         certificate=Path(fields.required("certificate")),
         key=Path(fields.required("key")),
         client_authority=Path(fields.required("client_authority")),

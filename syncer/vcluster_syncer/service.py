@@ -19,6 +19,7 @@ from vcluster_syncer.engine.tenant import Surroundings
 from vcluster_syncer.engine.tenants import Tenants
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.gateway.gateways import Gateways
+from vcluster_syncer.gateway.guarded import guarded
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import load
 from vcluster_syncer.model import Kind
@@ -47,6 +48,7 @@ async def serve(config: Config, kinds: Sequence[Kind], *, stop: asyncio.Event, t
                 Tenants.open(around) as tenants,
                 Recyclers.open(tenants, timeout=timing.request) as recyclers,
                 Gateways.open(tenants, host_server) as gateways,
+                guarded(config.kubelet),
                 admin.served(tenants, recyclers, gateways, config.admin_socket),
             ):
                 _log.info("ready; admin API at %s", config.admin_socket)

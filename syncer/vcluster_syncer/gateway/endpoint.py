@@ -12,10 +12,10 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import orjson
 
+from vcluster_syncer.config import EndpointConfig
 from vcluster_syncer.gateway.http import (
     END,
     LONGEST,
@@ -54,20 +54,7 @@ Route = Callable[[Request], Onward]
 """Where a request goes on to; Refused if it doesn't."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
-    """Where to listen, as whom, and to whom."""
-
-    address: str
-    port: int
-    """0 is any free one."""
-    certificate: Path
-    key: Path
-    client_authority: Path
-    """Who has a certificate that was signed by it is let in, and nobody else."""
-
-
-def server_tls(listen: Listen) -> ssl.SSLContext:
+def server_tls(listen: EndpointConfig) -> ssl.SSLContext:
     """The TLS side of an endpoint; OSError for files that are missing or wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -90,12 +77,12 @@ class Endpoint:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, listen: Listen, route: Route) -> AsyncIterator[Endpoint]:
+    async def opened(cls, listen: EndpointConfig, route: Route) -> AsyncIterator[Endpoint]:
         """Listen; when this ends no connection is left."""
         endpoint = cls(route)
         server = await asyncio.start_server(
             endpoint._accept,
-            listen.address,
+            listen.listen or listen.address,
             listen.port,
             ssl=server_tls(listen),
             ssl_handshake_timeout=_HEAD_SECONDS,

@@ -6,19 +6,19 @@ authority for the purpose. So no request has to say whose it is, and none can li
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
+from vcluster_syncer.config import EndpointConfig
 from vcluster_syncer.engine.tenants import NoSuchTenant, Tenants
 from vcluster_syncer.gateway import routes
-from vcluster_syncer.gateway.endpoint import Endpoint, Listen, Onward
-from vcluster_syncer.gateway.http import LONGEST, Request
+from vcluster_syncer.gateway.endpoint import Endpoint, Onward
+from vcluster_syncer.gateway.http import Request
 from vcluster_syncer.gateway.routes import Refused
-from vcluster_syncer.gateway.tunnel import Connection
+from vcluster_syncer.gateway.tunnel import dial
 from vcluster_syncer.kube.kubeconfig import Server, ssl_context
 from vcluster_syncer.model import PODS
 from vcluster_syncer.translate import references
@@ -53,7 +53,7 @@ class Gateways:
         if host.token:
             self._credentials["authorization"] = f"Bearer {host.token}"
         self._dial = partial(
-            _dial,
+            dial,
             name,
             parts.port or (443 if tls else 80),
             ssl=tls,
@@ -71,7 +71,7 @@ class Gateways:
             for name in list(gateways._kept):
                 await gateways.remove(name)
 
-    async def add(self, name: str, listen: Listen) -> int:
+    async def add(self, name: str, listen: EndpointConfig) -> int:
         """Have an endpoint for the tenant `name`, which needs not be carried yet; returns its port.
 
         EndpointExists, or NotListening if it can't be had.
@@ -128,7 +128,3 @@ class Gateways:
             scrub=scrubber(PODS, asked.pod, virtual=virtual, host=host, world=world, uses=uses),
             patient=("follow", "true") in asked.options,
         )
-
-
-async def _dial(name: str, port: int, **tls: object) -> Connection:
-    return Connection(*await asyncio.open_connection(name, port, limit=LONGEST, **tls))  # type: ignore[arg-type]

@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from vcluster_syncer.gateway.http import LONGEST
+
 _CHUNK = 64 << 10
 _GOODBYE = 2.0
 
@@ -44,6 +46,11 @@ class Connection:
         found = self.writer.get_extra_info("socket")
         if found is not None:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+async def dial(name: str, port: int, **tls: Any) -> Connection:
+    """Connect; `tls` are arguments of `asyncio.open_connection`. OSError."""
+    return Connection(*await asyncio.open_connection(name, port, limit=LONGEST, **tls))
 
 
 async def tunnel(one: Connection, other: Connection) -> None:

@@ -20,6 +20,18 @@ def test_without_own_addresses_the_port_tells_clusters_apart():
     assert address.url == f"https://127.0.0.1:{address.port}"
 
 
+def test_servers_of_one_cluster_are_told_by_their_ports():
+    own = addresses.Address("127.64.0.1", addresses.API_SERVER_PORT)
+    assert addresses.beside(own, 10250) == addresses.Address("127.64.0.1", 10250)
+
+
+def test_without_own_addresses_another_server_takes_any_port():
+    address = addresses.for_api_server(own_ip=False)
+    other = addresses.beside(address, 10250)
+    assert other.ip == address.ip
+    assert other.port not in (address.port, 10250)
+
+
 @pytest.mark.parametrize("code", [errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ENOBUFS])
 def test_exhausted_addresses_are_one_clear_error(monkeypatch, code):
     def refuse(self, address):

@@ -6,6 +6,7 @@ import yaml
 from pytest_vcluster.controlplane import etcd, kube_apiserver, kube_controller_manager, kube_scheduler, kwok
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import describe_exit, flags
+from pytest_vcluster.controlplane.simulated_containers import Containers
 
 BINARY = Path("/bin/x")
 
@@ -73,9 +74,37 @@ def test_the_host_looks_after_nodes_volumes_and_namespaces():
     assert {"node-lifecycle-controller", "persistentvolume-binder-controller", "namespace-controller"} <= set(told)
 
 
-@pytest.mark.parametrize("build", [kube_scheduler.component, kwok.component])
-def test_host_components_use_the_kubeconfig_they_are_given(build):
-    assert arguments(build(BINARY, name="host", kubeconfig=Path("/k")))["kubeconfig"] == "/k"
+def simulated(**changes):
+    files = {"config": Path("/s/c"), "commands": Path("/s/x"), "folder": Path("/s/e"), "namespace": "secret"}
+    return kwok.component(
+        BINARY,
+        name="host",
+        kubeconfig=Path("/k"),
+        kubelet=Address("127.64.0.1", 10247),
+        containers=Containers(**{**files, **changes}),
+    )
+
+
+@pytest.mark.parametrize(
+    "component", [kube_scheduler.component(BINARY, name="host", kubeconfig=Path("/k")), simulated()]
+)
+def test_host_components_use_the_kubeconfig_they_are_given(component):
+    assert "--kubeconfig=/k" in component.arguments
+
+
+def test_commands_of_simulated_pods_are_only_for_a_program_that_is_confined():
+    python, script, told, program, *others = simulated().arguments[1:]
+    assert (python, told, program) == ("-S", "--config=/s/x", str(BINARY))
+    assert script == str(kwok.CONFINED)
+    assert not any("/s/x" in other for other in others)
+    assert "--server-address=127.64.0.1:10247" in others
+
+
+def test_the_api_server_and_kubelets_trust_an_authority_that_is_nobody_elses():
+    told = apiserver()
+    assert told["kubelet-certificate-authority"] == "/run/pki/kubelet-ca.crt"
+    assert told["kubelet-client-certificate"] == "/run/pki/kubelet-client.crt"
+    assert told["kubelet-preferred-address-types"] == "Kubelet"
 
 
 def test_stages_cover_the_life_of_a_pod():

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from pytest_vcluster.controlplane import key_maker
 from pytest_vcluster.service.reaper import started
 
-NAMES = {"apiserver", "client-ca", "server-ca", "front-proxy-ca", "front-proxy-client", "kubelet-client", "admin"}
+AUTHORITIES = {"client-ca", "server-ca", "front-proxy-ca", "kubelet-ca"}
+NAMES = AUTHORITIES | {"apiserver", "front-proxy-client", "kubelet", "kubelet-client", "admin"}
 
 
 @pytest.fixture
@@ -28,10 +29,13 @@ def check(material, *, name):
     assert loaded["server-ca"].subject.rfc4514_string() == f"CN={name}-servers"
     loaded["apiserver"].verify_directly_issued_by(loaded["server-ca"])
     loaded["front-proxy-client"].verify_directly_issued_by(loaded["front-proxy-ca"])
-    for client in ("admin", "kubelet-client"):
-        loaded[client].verify_directly_issued_by(loaded["client-ca"])
-    names = loaded["apiserver"].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [str(found) for found in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.9"]
+    loaded["admin"].verify_directly_issued_by(loaded["client-ca"])
+    # A user's certificate is none that a kubelet would take, however the user is called.
+    for ours in ("kubelet", "kubelet-client"):
+        loaded[ours].verify_directly_issued_by(loaded["kubelet-ca"])
+    for server in ("apiserver", "kubelet"):
+        names = loaded[server].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert [str(found) for found in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.9"]
     for file, pair in material.pairs.items():
         key = serialization.load_pem_private_key(pair.key.encode(), password=None)
         assert key.public_key() == loaded[file].public_key()

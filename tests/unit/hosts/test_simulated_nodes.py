@@ -1,3 +1,4 @@
+from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.hosts.simulated_nodes import host_name, to_host
 from pytest_vcluster.settings import NodeShape
 
@@ -10,7 +11,8 @@ SHAPE = NodeShape(
 
 
 def node(cluster="vc-1", shape=SHAPE):
-    return to_host(shape, cluster=cluster, number=7, version="v1.36.4", now="2026-11-01T00:00:00Z")
+    kubelet = Address("127.64.0.1", 10250)
+    return to_host(shape, cluster=cluster, number=7, version="v1.36.4", now="2026-11-01T00:00:00Z", kubelet=kubelet)
 
 
 def test_a_node_belongs_to_one_cluster():
@@ -30,6 +32,12 @@ def test_a_node_is_what_was_asked_for():
 def test_a_label_can_not_move_a_node_to_another_cluster():
     stolen = NodeShape(name="n", labels={"vcluster-syncer/tenant": "vc-2"})
     assert node(shape=stolen)["metadata"]["labels"]["vcluster-syncer/tenant"] == "vc-1"
+
+
+def test_a_node_tells_where_its_kubelet_is():
+    status = node()["status"]
+    assert {"type": "Kubelet", "address": "127.64.0.1"} in status["addresses"]
+    assert status["daemonEndpoints"] == {"kubeletEndpoint": {"Port": 10250}}
 
 
 def test_a_node_is_born_ready():
