@@ -20,7 +20,7 @@ from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ProvisionError, VClusterError
-from pytest_vcluster.hosts import binaries, embedded, syncer
+from pytest_vcluster.hosts import binaries, embedded, storage, syncer
 from pytest_vcluster.hosts.baselines import BaselineStore
 from pytest_vcluster.hosts.virtual import VirtualCluster
 from pytest_vcluster.settings import NodeShape, Settings
@@ -102,7 +102,8 @@ class EmbeddedBackplane:
 
             def state(certificate_authority: str) -> Mapping[bytes, bytes]:
                 start = laid or template
-                return start.clone(service_range=service_range, certificate_authority=certificate_authority)
+                cloned = start.clone(service_range=service_range, certificate_authority=certificate_authority)
+                return {**storage.stored_class(), **cloned}
 
             running = plane.running(settings, self._starter, state=state, listening=self._listening)
             async with running as control_plane:

@@ -25,23 +25,12 @@ from pytest_vcluster.controlplane.networks import HOST_SERVICE_RANGE, SERVICE_RA
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import SERVICE_STATE, Template
 from pytest_vcluster.errors import ApiError, Timeout
-from pytest_vcluster.hosts import simulated_nodes, syncer
+from pytest_vcluster.hosts import simulated_nodes, storage, syncer
 from pytest_vcluster.hosts.binaries import Found
 from pytest_vcluster.settings import NodeShape
 from pytest_vcluster.toolchain import Component
 
 NAME = "host"
-_STORAGE_CLASS = {
-    "apiVersion": "storage.k8s.io/v1",
-    "kind": "StorageClass",
-    "metadata": {
-        "name": "standard",
-        "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-    },
-    "provisioner": "kubernetes.io/host-path",
-    "reclaimPolicy": "Delete",
-    "volumeBindingMode": "Immediate",
-}
 _POLL_SECONDS = 0.02
 _KWOK_PORT = 10247
 
@@ -165,6 +154,7 @@ async def running(
     def state(certificate_authority: str) -> dict[bytes, bytes]:
         return hosts_template.clone(service_range=SERVICE_RANGES[0], certificate_authority=certificate_authority)
 
+    storage.prepare()
     async with plane.running(settings, starter, state=state) as control_plane:
         try:
             kubelet, behind = (beside(control_plane.address, port) for port in (KUBELET_PORT, _KWOK_PORT))
@@ -209,7 +199,7 @@ async def running(
 def _furnish(control_plane: ControlPlane) -> None:
     client = control_plane.api()
     try:
-        client.call("POST", "/apis/storage.k8s.io/v1/storageclasses", _STORAGE_CLASS)
+        client.call("POST", "/apis/storage.k8s.io/v1/storageclasses", storage.STORAGE_CLASS)
     except ApiError as error:
         if error.reason != "AlreadyExists":
             raise

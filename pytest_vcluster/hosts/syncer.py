@@ -24,7 +24,10 @@ from pytest_vcluster.errors import ApiError, Timeout
 _POLL_SECONDS = 0.02
 _PATROL_SECONDS = 120
 # What the syncer of the embedded host carries beyond its defaults, by its switches.
-_SYNC: Mapping[str, Mapping[str, bool]] = {"to_host": {}, "from_host": {}}
+_SYNC: Mapping[str, Mapping[str, bool]] = {
+    "to_host": {"persistent_volumes": True},
+    "from_host": {"storage_classes": True},
+}
 
 
 def component(*, config: Path) -> Component:

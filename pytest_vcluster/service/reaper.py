@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+VOLUMES = Path("/tmp/hostpath_pv")  # noqa: S108 - wherever TMPDIR is
+"""Where kube-controller-manager makes a directory for each volume, and with it a run of ours for simulated ones."""
 _PATIENCE_SECONDS = 2.0
 _POLL_SECONDS = 0.005
 
@@ -112,6 +114,19 @@ def remove_lock(lock: Path) -> None:
         return  # other runs are there
 
 
+def remove_empty(parent: Path) -> None:
+    """Remove the empty directories in `parent`, and it with the last one; nobody misses one he has put nothing into."""
+    try:
+        for each in parent.iterdir():
+            try:
+                each.rmdir()
+            except OSError:
+                continue  # it holds something, is another user's, or has gone with its volume
+        parent.rmdir()
+    except OSError:
+        return  # there is none, or something is left in it
+
+
 def main() -> None:
     """Wait until the pipe breaks, then leave nothing."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -122,6 +137,7 @@ def main() -> None:
         heard += piece
     kill(parse(heard.decode()))
     remove(directory)
+    remove_empty(VOLUMES)
     remove_lock(lock)
     os._exit(0)
 

@@ -159,6 +159,11 @@ def _spec_back(virtual: Object, host: Object) -> dict[str, str]:
     return back
 
 
+def _has_volume(virtual: Object, world: World) -> bool:
+    volume = world.virtual(PERSISTENT_VOLUMES, Key("", virtual["spec"].get("volumeName") or ""))
+    return volume is not None and (volume.get("status") or {}).get("phase") == "Bound"
+
+
 def _back(key: Key, virtual: Object, host: Object, world: World) -> Sequence[Action]:
     own = virtual["metadata"]
     patch: dict[str, Any] = {}
@@ -170,8 +175,7 @@ def _back(key: Key, virtual: Object, host: Object, world: World) -> Sequence[Act
         # The status follows when the answer to this one is there: its resourceVersion is needed.
         return (PatchVirtual(PERSISTENT_VOLUME_CLAIMS, key, own["uid"], patch),)
     before, there = virtual.get("status") or {}, host.get("status") or {}
-    volume = virtual["spec"].get("volumeName")
-    if there.get("phase") == "Bound" and world.virtual(PERSISTENT_VOLUMES, Key("", volume or "")) is None:
+    if there.get("phase") == "Bound" and not _has_volume(virtual, world):
         return ()
     if "phase" not in there or (there["phase"] == "Pending" and _is_bound(virtual)):
         # Its host claim is a new one; what was bound once never waits for a volume again.

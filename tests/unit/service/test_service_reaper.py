@@ -94,3 +94,16 @@ def test_it_needs_nothing_but_the_standard_library(tmp_path):
         capture_output=True,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_directories_of_simulated_volumes_go_and_those_that_somebody_uses_stay(tmp_path):
+    volumes = tmp_path / "volumes"
+    for name in ("empty", "used"):
+        (volumes / name).mkdir(parents=True)
+    (volumes / "used" / "data").touch()
+    reaper.remove_empty(volumes)
+    assert [each.name for each in volumes.iterdir()] == ["used"]
+    (volumes / "used" / "data").unlink()
+    for _ in range(2):  # the second time there is nothing
+        reaper.remove_empty(volumes)
+        assert not volumes.exists()

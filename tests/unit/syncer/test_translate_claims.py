@@ -365,12 +365,13 @@ def test_a_claim_that_is_made_again_under_its_name_gets_a_host_claim_of_its_own(
 
 def test_a_volume_that_a_user_made_is_his(worlds: Worlds) -> None:
     mine = {"hostPath": {"path": "/data"}, "capacity": {"storage": "1Gi"}}
-    worlds.put(PERSISTENT_VOLUMES, "", VOLUME, spec=mine)
-    claim(worlds)
+    worlds.put(PERSISTENT_VOLUMES, "", VOLUME, spec=mine, status={"phase": "Available"})
+    item = claim(worlds)
     settle(worlds)
     bind(worlds)
     settle(worlds)
     assert stand_in(worlds)["spec"] == mine
+    assert item["status"]["phase"] == "Pending"
 
 
 def test_a_stand_in_is_removed_though_it_is_protected(worlds: Worlds) -> None:
