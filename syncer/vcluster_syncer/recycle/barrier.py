@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -22,6 +21,8 @@ from vcluster_syncer.recycle.canaries import Answer, Canary
 from vcluster_syncer.recycle.stored import PLURALS
 
 _POLL_SECONDS = 0.004
+_SLOW_POLL_SECONDS = 0.02
+"""For what takes the API server some milliseconds to answer, and longer to come about."""
 _MOST_WARMED = 20
 # The API server keeps no cache of events, so there is nothing to wait for.
 _UNCACHED = frozenset({"events", "ranges"})
@@ -32,10 +33,13 @@ SHAPING = frozenset(
 
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _CORE, _GROUPS, _OPENAPI = "core discovery", "discovery", "OpenAPI"
+VERSION = "version"
+"""The document that tells which build an API server is."""
 _SERVED: Mapping[str, Request] = {
     _CORE: Request(method="GET", path="/api", accept=_AGGREGATED),
     _GROUPS: Request(method="GET", path="/apis", accept=_AGGREGATED),
     "legacy discovery": Request(method="GET", path="/apis"),
+    VERSION: Request(method="GET", path="/version"),
     # An index with a digest of each document. The documents of version 2 are never asked for: they cost 100 MB.
     _OPENAPI: Request(method="GET", path="/openapi/v3"),
 }
@@ -180,16 +184,23 @@ class Barrier:
 
     async def discovery(self) -> None:
         """Wait until the API server serves the baseline's kinds, no more and no less."""
+        expected = self._baseline.documents
+        unlike = set(_SERVED)
 
         async def differs() -> str:
+            # OpenAPI lags for up to a second: only what differed is asked for again, and in the end all once more.
+            asked = tuple(unlike) or tuple(_SERVED)
             try:
-                now = await served(self._client)
+                found = await asyncio.gather(*(self._client.send_raw(_SERVED[name]) for name in asked))
             except KubeError as error:
                 return str(error)
-            expected = self._baseline.documents
-            return ", ".join(name for name, document in now.documents.items() if document != expected[name])
+            unlike.clear()
+            unlike.update(name for name, document in zip(asked, found, strict=True) if document != expected[name])
+            if unlike:
+                return ", ".join(sorted(unlike))
+            return "" if len(asked) == len(_SERVED) else "the baseline's, one after the other"
 
-        await self._until(differs, "discovery and OpenAPI to be the baseline's")
+        await self._until(differs, "discovery and OpenAPI to be the baseline's", pause=_SLOW_POLL_SECONDS)
 
     async def _canary(self, name: str, canary: Canary) -> None:
         request = canary.ask(name)
@@ -207,12 +218,14 @@ class Barrier:
 
         await self._until(unseen, f"changes of {', '.join(sorted(canary.collections))} to take effect")
 
-    async def _until(self, unfinished: Callable[[], Any], what: str) -> None:
+    async def _until(
+        self, unfinished: Callable[[], Awaitable[str]], what: str, *, pause: float = _POLL_SECONDS
+    ) -> None:
         deadline = time.monotonic() + self._timeout
         while last := await unfinished():
             if time.monotonic() > deadline:
                 raise NotReached(f"waited {self._timeout:g} s for {what}; last seen: {last}")
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(pause)
 
 
 def _paths(documents: Mapping[str, bytes]) -> dict[str, str]:

@@ -6,7 +6,6 @@ because the API server's caches would never notice; no two keys of a collection 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,14 +14,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
 
+from vcluster_syncer.recycle.pipeline import Broken, Pipeline, Refused
 from vcluster_syncer.recycle.stored import Baseline, Listing, Stamp, collection_of
 
-# More than this does not make it faster.
-_AT_ONCE = 16
-_NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError)
+_NO_ANSWER = (Broken, OSError, TimeoutError)
 
 
 class StoreError(Exception):
@@ -47,8 +44,8 @@ class Written:
 class Etcd:
     """The keys below one prefix; keys go in and out without it."""
 
-    def __init__(self, session: aiohttp.ClientSession, prefix: str) -> None:
-        self._session = session
+    def __init__(self, pipeline: Pipeline, prefix: str) -> None:
+        self._pipeline = pipeline
         self._prefix = prefix.encode()
         # The first key behind all that start with the prefix, which ends in a slash, never in 0xff.
         self._end = self._prefix[:-1] + bytes([self._prefix[-1] + 1])
@@ -57,13 +54,8 @@ class Etcd:
     @asynccontextmanager
     async def open(cls, socket: Path, prefix: str, *, timeout: float = 10.0) -> AsyncIterator[Etcd]:
         """Open a connection to the etcd that listens on the Unix socket `socket`."""
-        async with aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(str(socket), limit=_AT_ONCE),
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        ) as session:
-            yield cls(session, prefix)
+        async with Pipeline.open(socket, timeout=timeout) as pipeline:
+            yield cls(pipeline, prefix)
 
     async def baseline(self) -> Baseline:
         """Read everything there is, at one revision."""
@@ -89,22 +81,11 @@ class Etcd:
 
     async def commit(self, *, put: Mapping[bytes, bytes], delete: Iterable[bytes]) -> Written:
         """Delete and put keys, no two of a collection at the same revision."""
+        transactions = list(columns(delete, put))
+        bodies = ({"success": [self._operation(key, put.get(key)) for key in keys]} for keys in transactions)
         written = Written()
-        transactions = iter(columns(delete, put))
-
-        async def write() -> None:
-            for keys in transactions:
-                operations = [self._operation(key, put.get(key)) for key in keys]
-                answer = await self._call("/v3/kv/txn", {"success": operations})
-                written.learn(keys, int(answer["header"]["revision"]))
-
-        try:
-            async with asyncio.TaskGroup() as writers:
-                for _ in range(_AT_ONCE):
-                    writers.create_task(write())
-        except ExceptionGroup as errors:
-            # One is as good as all: whatever was not written, the next look finds.
-            raise errors.exceptions[0] from None
+        for keys, answer in zip(transactions, await self._calls("/v3/kv/txn", bodies), strict=True):
+            written.learn(keys, int(answer["header"]["revision"]))
         return written
 
     async def prove_writable(self) -> None:
@@ -123,20 +104,16 @@ class Etcd:
         return await self._call("/v3/kv/range", body)
 
     async def _call(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        return (await self._calls(path, [body]))[0]
+
+    async def _calls(self, path: str, bodies: Iterable[Mapping[str, object]]) -> list[dict[str, Any]]:
         try:
-            async with self._session.post(f"http://etcd{path}", data=orjson.dumps(body)) as response:
-                text = await response.read()
+            answers = await self._pipeline.send(path, map(orjson.dumps, bodies))
         except _NO_ANSWER as error:
             raise StoreError(f"etcd gave no answer: {type(error).__name__}: {error}") from error
-        try:
-            answer = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise StoreError(f"etcd answered {response.status} {text[:200]!r}") from error
-        if response.status != 200 or not isinstance(answer, dict):
-            # Such as "etcdserver: mvcc: database space exceeded".
-            said = answer.get("message", answer) if isinstance(answer, dict) else answer
-            raise StoreError(f"etcd answered {response.status}: {said}")
-        return answer
+        except Refused as error:
+            raise _refusal(error.answer.status, error.answer.body) from error
+        return [_understood(answer) for answer in answers]
 
     def _listing(self, answer: Mapping[str, Any]) -> Listing:
         return Listing(
@@ -147,6 +124,25 @@ class Etcd:
 
     def _key(self, pair: Mapping[str, str]) -> bytes:
         return base64.b64decode(pair["key"])[len(self._prefix) :]
+
+
+def _understood(body: bytes) -> dict[str, Any]:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        said = None
+    if not isinstance(said, dict):
+        raise _refusal(200, body)
+    return said
+
+
+def _refusal(status: int, body: bytes) -> StoreError:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return StoreError(f"etcd answered {status} {body[:200]!r}")
+    # Such as "etcdserver: mvcc: database space exceeded".
+    return StoreError(f"etcd answered {status}: {said.get('message', said) if isinstance(said, dict) else said}")
 
 
 def columns(delete: Iterable[bytes], put: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -30,6 +30,10 @@ _WRITTEN_LATE = (b"configmaps/kube-system/extension-apiserver-authentication",)
 _CLOSED = (NotPristine, NotReached, NotFrozen, StoreError, KubeError)
 """What closes the way back."""
 _DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
+_API_SERVICES, _SOMEBODY_ELSES = b"apiregistration.k8s.io/apiservices/", b'"service":{'
+
+Plain = dict[bytes, Served]
+"""What API servers serve that were asked for nothing special, by their build; all recyclers of a process know it."""
 
 
 class Drained(Protocol):
@@ -78,6 +82,7 @@ class Recycler:
         drained: Drained,
         limits: Limits,
         on_step: Callable[[str], None],
+        plain: Plain,
     ) -> None:
         self._etcd = etcd
         self._client = client
@@ -86,6 +91,7 @@ class Recycler:
         self._drained = drained
         self._limits = limits
         self._on_step = on_step
+        self._plain = plain
         self._baseline: Baseline | None = None
         self._served: Served | None = None
         self._checkpoints: dict[str, tuple[Baseline, Served]] = {}
@@ -101,10 +107,19 @@ class Recycler:
         drained: Drained,
         limits: Limits | None = None,
         on_step: Callable[[str], None] = lambda _step: None,
+        plain: Plain | None = None,
     ) -> AsyncIterator[Recycler]:
         """A recycler of `target`, whose API server `client` talks to. `on_step` hears of every step, for tests."""
         async with Etcd.open(target.etcd, target.prefix) as etcd:
-            yield cls(etcd, client, target=target, drained=drained, limits=limits or Limits(), on_step=on_step)
+            yield cls(
+                etcd,
+                client,
+                target=target,
+                drained=drained,
+                limits=limits or Limits(),
+                on_step=on_step,
+                plain={} if plain is None else plain,
+            )
 
     async def capture(self) -> Outcome:
         """Take the present state as the baseline, as soon as nothing changes any more.
@@ -123,13 +138,16 @@ class Recycler:
                 raise NotPristine(f"it never came to rest within {self._limits.settling:g} s; still changing: {keys}")
             taken = await self._etcd.baseline()
         self._served = await self._ask_served(taken)
+        if _is_plain(taken):
+            self._plain[self._served.documents[barrier.VERSION]] = self._served
         self._baseline = taken
         return Outcome(pristine=True, revision=taken.revision, keys=len(taken.values))
 
     async def recycle_unseen(self, read_before: Mapping[str, Any]) -> Outcome:
         """Bring the cluster back to what somebody read of its data store before we carried it, then `capture`.
 
-        `read_before` is what etcd answered. The nodes that were mirrored since are made anew.
+        `read_before` is what etcd answered. The nodes that were mirrored since are made anew. What it served before
+        nobody knows, unless another cluster of the same build told.
         """
         self._seconds = {}
         self.drop_checkpoints()
@@ -138,7 +156,9 @@ class Recycler:
             served = await barrier.served(self._client)
         except KubeError as error:
             return Outcome(pristine=False, reason=str(error))
-        wait = Barrier(self._client, served, timeout=self._limits.barrier)
+        if _is_plain(before):
+            self._served = self._plain.get(served.documents[barrier.VERSION])
+        wait = Barrier(self._client, self._served or served, timeout=self._limits.barrier)
         late = tuple(key for key in _WRITTEN_LATE if key not in before.values)
         back = WayBack(self._etcd, wait, before, leave=_MIRRORED + late)
         try:
@@ -282,3 +302,11 @@ class Recycler:
             yield
         finally:
             self._seconds[name] = round(time.monotonic() - began, 4)
+
+
+def _is_plain(state: Baseline) -> bool:
+    """Tell whether a cluster serves what its build serves, no definitions and nobody else's API."""
+    return not any(
+        key.startswith(_DEFINITIONS) or (key.startswith(_API_SERVICES) and _SOMEBODY_ELSES in value)
+        for key, value in state.values.items()
+    )

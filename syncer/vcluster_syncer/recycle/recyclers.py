@@ -16,7 +16,7 @@ from typing import Any
 from vcluster_syncer.engine.tenants import NoSuchTenant, Tenants
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import Server
-from vcluster_syncer.recycle.recycler import Recycler, Target
+from vcluster_syncer.recycle.recycler import Plain, Recycler, Target
 from vcluster_syncer.recycle.stored import Outcome
 
 
@@ -38,6 +38,7 @@ class Recyclers:
         self._tenants = tenants
         self._timeout = timeout
         self._kept: dict[str, _Kept] = {}
+        self._plain: Plain = {}
 
     @classmethod
     @asynccontextmanager
@@ -54,7 +55,8 @@ class Recyclers:
         """Have a recycler for the tenant `name`."""
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(Client.open(server, timeout=self._timeout))
-            opened = Recycler.open(target, client, drained=partial(self._tenants.drained, name))
+            drained = partial(self._tenants.drained, name)
+            opened = Recycler.open(target, client, drained=drained, plain=self._plain)
             recycler = await stack.enter_async_context(opened)
             self._kept[name] = _Kept(recycler, stack.pop_all())
 

@@ -31,6 +31,7 @@ class Bench:
         """What the host does not let go of."""
         self.drained = []
         self.definitions = []
+        self.plain = {}
         self.trouble = {}
         """What is asked of the API server -> the error it ends in."""
         self.recycler = Recycler(
@@ -40,6 +41,7 @@ class Bench:
             drained=self._drain,
             limits=limits,
             on_step=self._step,
+            plain=self.plain,
         )
 
     def run(self, coroutine):
@@ -70,7 +72,7 @@ class Bench:
     async def _served(self, _client):
         if "served" in self.trouble:
             raise self.trouble["served"]
-        return Served(documents={})
+        return Served(documents={"version": b"v1"})
 
     async def _served_completely(self, client, definitions, *, timeout):
         self.definitions.append(list(definitions))

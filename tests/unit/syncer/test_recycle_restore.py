@@ -4,10 +4,10 @@ import dataclasses
 import sys
 
 import pytest
-from recycle_parts import KIND, MAP, OTHER, ROLE, STATE
+from recycle_parts import KIND, MAP, OTHER, ROLE, SERVED, STATE
 from recycler_parts import BRIEF, Bench, comes_to_be, is_frozen, sleeper
 from vcluster_syncer.kube.errors import Unreachable
-from vcluster_syncer.recycle.barrier import NotReached
+from vcluster_syncer.recycle.barrier import NotReached, Served
 from vcluster_syncer.recycle.etcd import StoreError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -206,6 +206,36 @@ def test_the_way_back_of_such_a_cluster_may_be_closed_too(lived, reason):
     outcome = unseen(bench, read)
     assert (outcome.pristine, outcome.reason) == (False, reason)
     assert bench.recycled().reason == "no baseline was taken"
+
+
+def test_what_it_served_is_known_from_another_cluster_of_the_same_build():
+    bench, read = used(lived=[(KIND, b"{}")])
+    bench.plain[b"v1"] = Served(documents={"version": b"v1"})
+    assert unseen(bench, read).pristine
+    assert bench.barrier.asked("discovery")
+
+
+def test_another_cluster_tells_nothing_of_one_that_had_kinds_of_its_own():
+    bench, read = used(before=[(KIND, b"{}")], lived=[(KIND, b'{"changed": 1}')])
+    bench.plain[b"v1"] = Served(documents={"version": b"v1"})
+    assert unseen(bench, read).reason == "it was asked to serve other kinds before it was known which it should serve"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ([], [b"v1"]),
+        ([(SERVED, b'{"spec":{"group":"apps"}}')], [b"v1"]),
+        ([(SERVED, b'{"spec":{"service":{"name":"x"}}}')], []),
+        ([(KIND, b"{}")], []),
+    ],
+    ids=["nothing", "its own", "somebody else's", "a definition"],
+)
+def test_a_cluster_tells_what_it_serves_if_that_is_what_its_build_serves(state, told):
+    bench = Bench()
+    bench.store.live(state)
+    bench.captured()
+    assert list(bench.plain) == told
 
 
 def test_an_api_server_that_does_not_answer_is_a_reason_for_such_a_cluster_too():
