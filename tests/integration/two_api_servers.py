@@ -12,7 +12,9 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,10 @@ class Servers:
     host: Server
     first: Server
     second: Server
+    down: Callable[[str], AbstractContextManager[None]]
+    """Kills the server of that name, and starts it again at the end of the `with` statement."""
+    compact: Callable[[], None]
+    """Makes etcd forget all history."""
 
 
 def _binary(component: Component, version: str) -> Path:
@@ -161,15 +167,43 @@ def started(directory: Path) -> Iterator[Servers]:
         commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
         servers.append(Server(name, port, directory / name / "kubeconfig", services))
     with contextlib.ExitStack() as stack:
-        for name, command in commands.items():
-            log = stack.enter_context((directory / f"{name}.log").open("wb"))
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+        def start(name: str) -> None:
+            log = stack.enter_context((directory / f"{name}.log").open("ab"))
+            process = subprocess.Popen(commands[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             stack.callback(process.wait)
             stack.callback(process.kill)
             processes[name] = process
-        for server in servers:
+
+        def wait(server: Server) -> None:
             _wait_until_it_listens(server, processes[server.name], directory / f"{server.name}.log")
-        yield Servers(*servers)
+
+        @contextlib.contextmanager
+        def down(name: str) -> Iterator[None]:
+            processes[name].kill()
+            processes[name].wait()
+            try:
+                yield
+            finally:
+                start(name)
+                wait(next(server for server in servers if server.name == name))
+
+        for name in commands:
+            start(name)
+        for server in servers:
+            wait(server)
+        yield Servers(*servers, down=down, compact=lambda: _compact(etcd))
+
+
+def _compact(etcd: str) -> None:
+    def ask(path: str, **body: Any) -> dict[str, Any]:
+        request = urllib.request.Request(f"{etcd}/v3/kv/{path}", data=orjson.dumps(body))
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found: dict[str, Any] = orjson.loads(answer.read())
+            return found
+
+    revision = ask("range", key="AA==")["header"]["revision"]
+    ask("compaction", revision=revision, physical=True)
 
 
 def _wait_until_it_listens(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -196,7 +230,7 @@ class Api:
         async with Client.open(kubeconfig.load(server.kubeconfig)) as client:
             api = cls(client)
             # The namespace is made by a hook of the server, after it began to answer.
-            await eventually(lambda: api.get(NAMESPACES, "", "default"), seconds=30)
+            await eventually(lambda: api.get(NAMESPACES, "", "default"), seconds=90)
             yield api
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
