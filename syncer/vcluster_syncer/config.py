@@ -6,6 +6,7 @@ that names the field and what belongs there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,8 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
         kubelet=_parse_kubelet(fields),
         switches=_parse_switches(fields),
     )
+    if config.host_namespace and config.switches.get("to_host.namespaces"):
+        raise ConfigError(f"{source}: host.namespace can't be the only one where sync.to_host.namespaces makes others")
     for part in (host, admin, fields):
         part.nothing_else()
     return config
@@ -141,6 +144,10 @@ def parse_tenant(body: bytes) -> TenantConfig:
     mode = nodes.take("mode", str, "private")
     if mode not in ("private", "shared"):
         raise ConfigError(f"tenant.nodes: mode must be private or shared, it is {mode!r}")
+    spaces = fields.mapping("namespaces", optional=True)
+    spread = spaces.take("mode", str, "single")
+    if spread not in ("single", "each"):
+        raise ConfigError(f"tenant.namespaces: mode must be single or each, it is {spread!r}")
     config = TenantConfig(
         kubeconfig=Path(virtual.required("kubeconfig")),
         recycle=_parse_recycle(fields),
@@ -148,6 +155,8 @@ def parse_tenant(body: bytes) -> TenantConfig:
         tenant=Tenant(
             name=name,
             host_namespace=fields.required("host_namespace"),
+            each_namespace=spread == "each",
+            namespace_pattern=_parse_pattern(spaces),
             kubernetes_service_ip=fields.required("kubernetes_service_ip"),
             dns_service_ip=fields.take("dns_service_ip", (str, type(None)), None),
             cluster_domain=fields.take("cluster_domain", str, "cluster.local"),
@@ -156,9 +165,20 @@ def parse_tenant(body: bytes) -> TenantConfig:
             node_label_value=nodes.take("value", str, name),
         ),
     )
-    for part in (virtual, nodes, fields):
+    for part in (virtual, nodes, spaces, fields):
         part.nothing_else()
     return config
+
+
+def _parse_pattern(spaces: _Fields) -> str:
+    pattern: str = spaces.take("pattern", str, "{tenant}-{namespace}")
+    rest = pattern.replace("{tenant}", "").replace("{namespace}", "")
+    if not re.fullmatch("[a-z0-9-]*", rest):
+        raise ConfigError(
+            f"{spaces.source}: pattern may have {{tenant}}, {{namespace}}, small letters, digits and dashes, "
+            f"it is {pattern!r}"
+        )
+    return pattern
 
 
 def parse_read_before(body: bytes) -> Mapping[str, Any]:

@@ -136,7 +136,11 @@ class Tenant:
     name: str
     """Unique on the host; the value of the tenant label on every host object of this virtual cluster."""
     host_namespace: str
-    """The one host namespace that carries all namespaced objects of this tenant."""
+    """The tenant's own host namespace: it carries all namespaced objects, unless each namespace has its own."""
+    each_namespace: bool = False
+    """Every virtual namespace has a host namespace of its own, made, labelled and ended by the syncer."""
+    namespace_pattern: str = "{tenant}-{namespace}"
+    """How their names begin; a hash makes them unique. See `naming.host_namespace_of`."""
     kubernetes_service_ip: str
     """Where pods reach the virtual API server: the cluster IP of `default/kubernetes`."""
     dns_service_ip: str | None = None
@@ -209,7 +213,7 @@ class World(Protocol):
         """
 
     def host_named(self, resource: Resource, name: str) -> Object | None:
-        """Return the object of that *host* name in the tenant's host namespace (or cluster-scoped), ours or not."""
+        """Return the object of that *host* name in what the tenant has on the host, ours or not."""
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         """Return the virtual objects whose `Kind.references` name this one, whether or not this one exists."""
@@ -225,7 +229,7 @@ class World(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CreateHost:
-    """POST to the tenant's host namespace. AlreadyExists is a conflict: the next look tells whose object it is."""
+    """POST to the object's host namespace. AlreadyExists is a conflict: the next look tells whose object it is."""
 
     resource: Resource
     object: Object
@@ -368,6 +372,8 @@ class Kind:
     """Further host resources of which this kind keeps objects; a change of one requeues the key `host_key` gives."""
     watch_virtual: bool = True
     watch_host: bool = True
+    one_namespace: bool = False
+    """It can tell what is the tenant's only where that is in one host namespace."""
     optional: bool = False
     """Its resource is a definition's, which either side may have or not, and may get or lose at any time."""
     switch: Switch | None = None

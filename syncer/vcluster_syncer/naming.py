@@ -11,6 +11,8 @@ import hashlib
 import re
 from typing import NewType
 
+from vcluster_syncer.model import Tenant
+
 HostName = NewType("HostName", str)
 """A name on the host: at most 63 characters, starts with a letter, legal as DNS-1035 label and thus for every kind."""
 
@@ -29,9 +31,21 @@ def digest(*parts: str) -> str:
 
 def host_name(tenant: str, namespace: str, name: str, *, role: str = "") -> HostName:
     """Name the host object of a virtual one; `role` sets apart a companion, such as a pod's Secret of tokens."""
+    # No role, no fourth part: four parts never join to what three parts do.
+    parts = (tenant, namespace, name, role) if role else (tenant, namespace, name)
+    return HostName(f"{_prefix(name)}-{digest(*parts)}")
+
+
+def host_namespace_of(tenant: Tenant, namespace: str) -> str:
+    """Name the host namespace of what is in a virtual one."""
+    if not tenant.each_namespace:
+        return tenant.host_namespace
+    readable = tenant.namespace_pattern.replace("{tenant}", tenant.name).replace("{namespace}", namespace)
+    return f"{_prefix(readable)}-{digest(tenant.name, namespace)}"
+
+
+def _prefix(name: str) -> str:
     prefix = _NOT_IN_A_LABEL.sub("-", name.lower())[: _LONGEST - _HASH_LENGTH - 1].strip("-")
     if not prefix[:1].isalpha():
         prefix = f"x{prefix}"[: _LONGEST - _HASH_LENGTH - 1].rstrip("-")
-    # No role, no fourth part: four parts never join to what three parts do.
-    parts = (tenant, namespace, name, role) if role else (tenant, namespace, name)
-    return HostName(f"{prefix}-{digest(*parts)}")
+    return prefix

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from vcluster_syncer.config import ConfigError
-from vcluster_syncer.model import Kind, Rule
+from vcluster_syncer.model import NAMESPACES, Kind, Rule, Tenant
 
 
 def selected(kinds: Sequence[Kind], chosen: Mapping[str, bool]) -> tuple[Kind, ...]:
@@ -37,12 +37,33 @@ def _is_replaced(kind: Kind, on: Iterable[Kind]) -> bool:
     return any(other.resource == kind.resource and other.switch is not None for other in on)
 
 
+def refuse_unfit(tenant: Tenant, kinds: Iterable[Kind]) -> None:
+    """ConfigError for a tenant that can't be carried by the kinds that are on."""
+    if not tenant.each_namespace:
+        return
+    on = {kind.resource: kind for kind in kinds}
+    if not (NAMESPACES in on and on[NAMESPACES].watch_host):
+        raise ConfigError(
+            "tenant.namespaces: mode each needs namespaces to be carried; turn on sync.to_host.namespaces"
+        )
+    for kind in on.values():
+        if kind.one_namespace:
+            path = kind.switch.path if kind.switch is not None else kind.resource.plural
+            raise ConfigError(f"tenant.namespaces: mode each and sync.{path} don't go together; turn one of them off")
+
+
 def host_rules(kinds: Iterable[Kind]) -> tuple[Rule, ...]:
-    """Return the rights on the host that kinds need together, each group and resource once, in order of their names."""
+    """Return the rights on the host that kinds need together, each group and resource once, in order of their names.
+
+    Who makes namespaces needs his rights in all of them, so then all are of the cluster's scope.
+    """
+    rules = [rule for kind in kinds for rule in kind.host_rules]
+    is_everywhere = any("namespaces" in rule.resources and "create" in rule.verbs for rule in rules)
     verbs: dict[tuple[bool, str, str], set[str]] = {}
-    for rule in (rule for kind in kinds for rule in kind.host_rules):
+    for rule in rules:
         for resource in rule.resources:
-            verbs.setdefault((rule.cluster_scoped, rule.group, resource), set()).update(rule.verbs)
+            place = (is_everywhere or rule.cluster_scoped, rule.group, resource)
+            verbs.setdefault(place, set()).update(rule.verbs)
     together: dict[tuple[bool, str, tuple[str, ...]], list[str]] = {}
     for (cluster_scoped, group, resource), found in sorted(verbs.items()):
         together.setdefault((cluster_scoped, group, tuple(sorted(found))), []).append(resource)

@@ -33,6 +33,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
 )
 from vcluster_syncer.model import Later as LaterAction
+from vcluster_syncer.naming import host_namespace_of
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,10 @@ class Executor:
             case CreateHost(resource) | PatchHost(resource) | DeleteHost(resource):
                 if not self._memory.host_has(resource):
                     return await self._nowhere_to_go(resource, about)
+                if isinstance(action, CreateHost) and resource.namespaced:
+                    namespace = self._memory.place_of(resource, action.object)
+                    if not self._memory.lives_in(namespace):
+                        return Failed(f"the host namespace {namespace} is not there")
             case CreateVirtual(resource) | PatchVirtual(resource) | UpdateVirtualStatus(resource):
                 if not self._memory.virtual_has(resource):
                     return DONE
@@ -116,15 +121,15 @@ class Executor:
         return Failed(str(error), error.retry_after)
 
     async def _on_host(self, action: CreateHost | PatchHost | DeleteHost) -> None:
-        namespace = self._memory.tenant.host_namespace
         match action:
             case CreateHost(resource, obj):
+                namespace = self._memory.place_of(resource, obj)
                 answer = await self._host.send(requests.create(resource, obj, namespace=namespace))
                 self._learn.host(resource, answer)
             case PatchHost(resource, name, uid):
                 request = requests.merge_patch(
                     resource,
-                    namespace=namespace,
+                    namespace=self._memory.namespace_of(resource, name),
                     name=name,
                     uid=uid,
                     resource_version=action.resource_version,
@@ -133,6 +138,7 @@ class Executor:
                 )
                 self._learn.host(resource, await self._host.send(request))
             case DeleteHost(resource, name, uid, grace):
+                namespace = self._memory.namespace_of(resource, name)
                 request = requests.delete(resource, namespace=namespace, name=name, uid=uid, grace_seconds=grace)
                 self._learn.host_deletion(resource, name, uid, await self._host.send(request))
 
@@ -215,4 +221,5 @@ class Executor:
             case _:
                 return message
         key = about[1]
-        return message.replace(name, key.name).replace(self._memory.tenant.host_namespace, key.namespace or "the host")
+        there = host_namespace_of(self._memory.tenant, key.namespace)
+        return message.replace(name, key.name).replace(there, key.namespace or "the host")

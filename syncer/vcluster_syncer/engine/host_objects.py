@@ -63,7 +63,11 @@ class HostObjects:
 
     def named(self, name: str) -> Object | None:
         """The object of that host name, ours or not."""
-        return self._store.get(Key(self._tenant.host_namespace if self.resource.namespaced else "", name))
+        return self._store.named(name)
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a kind says of the cluster-scoped object of that host name that it belongs to the tenant."""
+        return bool(self._keys.get(Key("", name)))
 
     def all(self) -> Iterable[Object]:
         """Every object, ours or not."""
@@ -88,7 +92,8 @@ class HostObjects:
 
     def forget(self, name: str, uid: str) -> None:
         """Drop an object that our own request has deleted."""
-        self._store.forget(Key(self._tenant.host_namespace if self.resource.namespaced else "", name), uid)
+        known = self._store.named(name)
+        self._store.forget(Key("", name) if known is None else key_of(known), uid)
 
     def _concerns_us(self, obj: dict[str, Any]) -> bool:
         """Namespaced objects were routed by namespace; of the cluster-scoped ones we keep those of our keys."""

@@ -19,7 +19,7 @@ from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch, list_all
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError, NotFound
-from vcluster_syncer.model import Kind, Resource
+from vcluster_syncer.model import NAMESPACES, Kind, Resource
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +41,9 @@ class _Router:
         by_namespace: dict[str, list[dict[str, Any]]] = {}
         for obj in everything:
             by_namespace.setdefault(obj["metadata"]["namespace"], []).append(obj)
-        for namespace, memory in tuple(self._tenants.items()):
-            guarded(None, memory.host_objects[self._resource].replace, by_namespace.get(namespace, ()), revision)
+        for memory in tuple(self._tenants.values()):
+            share = [obj for namespace in memory.host_namespaces() for obj in by_namespace.get(namespace, ())]
+            guarded(None, memory.host_objects[self._resource].replace, share, revision)
 
     def upsert(self, obj: dict[str, Any]) -> None:
         """Pass on an object that was added or changed."""
@@ -62,8 +63,11 @@ class _Router:
     def _concerned(self, obj: dict[str, Any]) -> Iterable[Memory]:
         if not self._resource.namespaced:
             return tuple(self._tenants.values())
-        memory = self._tenants.get(obj["metadata"]["namespace"])
-        return () if memory is None else (memory,)
+        namespace = obj["metadata"]["namespace"]
+        memory = self._tenants.get(namespace)
+        if memory is not None:
+            return (memory,)
+        return [memory for memory in self._tenants.values() if memory.lives_in(namespace)]
 
 
 class HostSide:
@@ -136,16 +140,21 @@ class HostSide:
 
     async def read(self, memory: Memory) -> None:
         """Read the share of an attached tenant as it is on the server now; tries until it succeeds or is cancelled."""
+        resources = set(memory.host_objects)
+        if memory.tenant.each_namespace:
+            # They tell where the rest is.
+            await self._read(NAMESPACES, memory)
+            resources.remove(NAMESPACES)
         async with asyncio.TaskGroup() as tasks:
-            for resource in memory.host_objects:
+            for resource in resources:
                 tasks.create_task(self._read(resource, memory))
 
     async def _read(self, resource: Resource, memory: Memory) -> None:
         failures = 0
-        namespace = memory.tenant.host_namespace if resource.namespaced else ""
+        namespaces = memory.host_namespaces() if resource.namespaced else ("",)
         while True:
             try:
-                objects, revision = await list_all(self.client, resource, namespace=namespace)
+                lists = [await list_all(self.client, resource, namespace=namespace) for namespace in namespaces]
             except KubeError as error:
                 if isinstance(error, NotFound) and resource in self._optional:
                     memory.host_objects[resource].vanish()
@@ -155,7 +164,8 @@ class HostSide:
                 pause = self._timing.reconnect.after(failures, jitter=self._jitter)
                 await asyncio.sleep(max(pause, error.retry_after or 0.0))
             else:
-                memory.host_objects[resource].replace(objects, revision)
+                objects = [obj for share, _ in lists for obj in share]
+                memory.host_objects[resource].replace(objects, min((revision for _, revision in lists), default=0))
                 return
 
 

@@ -14,7 +14,7 @@ from vcluster_syncer.engine.latency import TO_HOST, TO_VIRTUAL, Latency
 from vcluster_syncer.engine.references import References
 from vcluster_syncer.engine.store import Store, key_of
 from vcluster_syncer.engine.tokens import Tokens
-from vcluster_syncer.model import Key, Kind, Object, Reference, Resource, Tenant, Token, TokenRequest
+from vcluster_syncer.model import NAMESPACES, Key, Kind, Object, Reference, Resource, Tenant, Token, TokenRequest
 
 
 class Memory:
@@ -98,6 +98,29 @@ class Memory:
         """Tell whether the virtual cluster has the collection, as far as that is known."""
         store = self.virtual_stores.get(resource)
         return store is None or store.is_served
+
+    def host_namespaces(self) -> Sequence[str]:
+        """The host namespaces in which the tenant's objects are, as far as they are there."""
+        if not self._tenant.each_namespace:
+            return (self._tenant.host_namespace,)
+        objects = self.host_objects[NAMESPACES]
+        return [obj["metadata"]["name"] for obj in objects.all() if objects.is_ours(obj["metadata"]["name"])]
+
+    def place_of(self, resource: Resource, obj: Object) -> str:
+        """The host namespace of an object that is to be made."""
+        return obj["metadata"].get("namespace") or self._tenant.host_namespace if resource.namespaced else ""
+
+    def namespace_of(self, resource: Resource, name: str) -> str:
+        """The host namespace of an object of that host name: names are unique among all that the tenant has."""
+        objects = self.host_objects.get(resource)
+        known = objects.named(name) if objects is not None else None
+        return self._tenant.host_namespace if known is None else known["metadata"].get("namespace", "")
+
+    def lives_in(self, host_namespace: str) -> bool:
+        """Tell whether a host namespace is one of the tenant's."""
+        if not self._tenant.each_namespace:
+            return host_namespace == self._tenant.host_namespace
+        return self.host_objects[NAMESPACES].is_ours(host_namespace)
 
     def go_live(self) -> None:
         """Everything is read: queue every key, and from now on every key that a change concerns."""

@@ -80,9 +80,9 @@ class Refresh:
         try:
             match action:
                 case CreateHost(resource, obj):
-                    await self._look_at_host(resource, obj["metadata"]["name"])
+                    await self._look_at_host(resource, obj["metadata"]["name"], self._memory.place_of(resource, obj))
                 case PatchHost(resource, name):
-                    await self._look_at_host(resource, name)
+                    await self._look_at_host(resource, name, self._memory.namespace_of(resource, name))
                 case CreateVirtual(resource, obj) | UpdateVirtualStatus(resource, obj):
                     metadata = obj["metadata"]
                     await self._look_at_virtual(resource, Key(metadata.get("namespace", ""), metadata["name"]))
@@ -93,10 +93,10 @@ class Refresh:
         except KubeError as error:
             _log.debug("tenant %s: %s", self._memory.tenant.name, error)
 
-    async def _look_at_host(self, resource: Resource, name: str) -> None:
+    async def _look_at_host(self, resource: Resource, name: str, namespace: str) -> None:
         objects = self._memory.host_objects.get(resource)
         known = None if objects is None else objects.named(name)
-        request = requests.get(resource, namespace=self._memory.tenant.host_namespace, name=name)
+        request = requests.get(resource, namespace=namespace, name=name)
         try:
             self.host(resource, await self._host.send(request))
         except NotFound:

@@ -82,6 +82,10 @@ class Store:
         namespace = self._objects.get(key.namespace)
         return None if namespace is None else namespace.get(key.name)
 
+    def named(self, name: str) -> Object | None:
+        """An object of that name, in whichever namespace."""
+        return next((objects[name] for objects in self._objects.values() if name in objects), None)
+
     def objects(self, namespace: str | None = None) -> Iterator[Object]:
         """The objects of one namespace or of all, as they are now."""
         if namespace is not None:

@@ -17,6 +17,7 @@ from vcluster_syncer.engine.metrics import Metrics
 from vcluster_syncer.engine.tenant import Insight, NotSynced, Surroundings, TenantSync
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import Tenant, World
+from vcluster_syncer.switches import refuse_unfit
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Tenants:
 
         TenantExists, NotSynced, or NoSuchTenant if it was removed meanwhile. After an error it is not carried.
         """
+        refuse_unfit(tenant, self._around.kinds)
         for name, other in self._carried.items():
             if name == tenant.name or other.sync.tenant.host_namespace == tenant.host_namespace:
                 raise TenantExists(

@@ -40,6 +40,7 @@ from vcluster_syncer.translate import (
 # In this order the engine may start them: what others look at comes first.
 KINDS: Final[tuple[Kind, ...]] = (
     namespaces.KIND,
+    namespaces.TO_HOST,
     nodes.KIND,
     priorityclasses.TO_HOST,
     priorityclasses.FROM_HOST,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, Action, Key, Kind, Object, Rule, Tenant, World
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 from vcluster_syncer.translate import metadata, node_names
 
 _SERVICE_NAME: Final = "kubernetes.io/service-name"
@@ -40,7 +40,7 @@ def _endpoint(endpoint: Object, key: Key, world: World) -> dict[str, Any]:
         pod = Key(target.get("namespace") or key.namespace, target["name"])
         made["targetRef"] = {
             "kind": PODS.kind,
-            "namespace": world.tenant.host_namespace,
+            "namespace": host_namespace_of(world.tenant, pod.namespace),
             "name": host_name(world.tenant.name, *pod),
         }
     if node := node_names.to_host(endpoint.get("nodeName"), world):

@@ -144,7 +144,9 @@ def reconcile(key: Key, _virtual: Object | None, host: Object | None, world: Wor
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
     metadata = host["metadata"]
-    return Key("", metadata["name"]) if metadata.get("namespace") == tenant.host_namespace else None
+    # Where each namespace has its own, the engine has looked which are the tenant's.
+    is_ours = tenant.each_namespace or metadata.get("namespace") == tenant.host_namespace
+    return Key("", metadata["name"]) if is_ours else None
 
 
 KIND = Kind(

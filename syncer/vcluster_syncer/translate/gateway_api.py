@@ -24,7 +24,7 @@ from vcluster_syncer.model import (
     Tenant,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 from vcluster_syncer.translate import labels
 
 _NOT_GRANTED: Final = "not-granted"
@@ -70,7 +70,13 @@ def _reference_to_host(reference: Object, default: tuple[str, str], naming: Nami
     group, kind = reference.get("group", default[0]), reference.get("kind", default[1])
     role = "" if _is_granted(naming, group, kind, named, world) else _NOT_GRANTED
     made = {field: spec_to_host(value, naming, world) for field, value in reference.items() if field != "namespace"}
-    return {**made, "name": host_name(world.tenant.name, *named, role=role)}
+    there = _namespace(named.namespace, naming, world.tenant)
+    return {**made, **there, "name": host_name(world.tenant.name, *named, role=role)}
+
+
+def _namespace(namespace: str, naming: Naming, tenant: Tenant) -> dict[str, str]:
+    there = host_namespace_of(tenant, namespace)
+    return {} if there == host_namespace_of(tenant, naming.namespace) else {"namespace": there}
 
 
 def spec_to_host(value: Any, naming: Naming, world: World) -> Any:
@@ -140,7 +146,8 @@ def _admits(gateway: Object, parent: Object, naming: Naming, world: World) -> bo
 
 def _parent_to_host(parent: Object, naming: Naming, tenant: Tenant) -> dict[str, Any]:
     made = {field: value for field, value in parent.items() if field != "namespace"}
-    return {**made, "name": host_name(tenant.name, *_parent_key(parent, naming))}
+    key = _parent_key(parent, naming)
+    return {**made, **_namespace(key.namespace, naming, tenant), "name": host_name(tenant.name, *key)}
 
 
 def parents_to_host(route: Object, resource: Resource, world: World) -> list[tuple[Object, dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """Gateways: made real by the host's controllers, with the tenant's certificates.
 
 Which routes may attach is decided for the virtual namespaces, in `gateway_api`; on the host a gateway admits the
-routes of its own namespace, which is where the tenant's are. The status comes back.
+routes of the tenant's namespace, or namespaces. The status comes back.
 """
 
 from __future__ import annotations
@@ -22,24 +22,27 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import gateway_api, metadata
+from vcluster_syncer.translate import gateway_api, labels, metadata
 from vcluster_syncer.translate.scrub import messages, scrubber
 
 _STATUS = ("addresses", "attachedListenerSets", "conditions", "listeners")
 
 
-def _listener(listener: Object) -> dict[str, Any]:
+def _listener(listener: Object, tenant: Tenant) -> dict[str, Any]:
     allowed = listener.get("allowedRoutes")
     if not allowed:
         return dict(listener)
-    return {**listener, "allowedRoutes": {**allowed, "namespaces": {"from": "Same"}}}
+    spaces: dict[str, Any] = {"from": "Same"}
+    if tenant.each_namespace and (allowed.get("namespaces") or {}).get("from", "Same") != "Same":
+        spaces = {"from": "Selector", "selector": labels.everywhere(tenant)["namespaceSelector"]}
+    return {**listener, "allowedRoutes": {**allowed, "namespaces": spaces}}
 
 
 def to_host(key: Key, virtual: Object, world: World) -> dict[str, Any]:
     """Make the host Gateway of a virtual one."""
     spec = gateway_api.spec_to_host(virtual["spec"], gateway_api.Naming(GATEWAYS, key.namespace), world)
     if spec.get("listeners"):
-        spec["listeners"] = [_listener(listener) for listener in spec["listeners"]]
+        spec["listeners"] = [_listener(listener, world.tenant) for listener in spec["listeners"]]
     return {
         "apiVersion": GATEWAYS.api_version,
         "kind": GATEWAYS.kind,

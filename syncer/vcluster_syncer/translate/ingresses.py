@@ -24,7 +24,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 from vcluster_syncer.translate import ingress_annotations, metadata
 
 
@@ -50,7 +50,7 @@ def _tls(entry: Object, key: Key, tenant: Tenant) -> dict[str, Any]:
 
 def _metadata(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     def secret(used: Key) -> tuple[str, str]:
-        return tenant.host_namespace, host_name(tenant.name, *used)
+        return host_namespace_of(tenant, used.namespace), host_name(tenant.name, *used)
 
     annotations = ingress_annotations.to_host(
         dict(ownership.annotations_of(virtual)),

@@ -39,6 +39,11 @@ def to_host(labels: Object | None) -> dict[str, str]:
     return {key_to_host(key): value for key, value in (labels or {}).items()}
 
 
+def everywhere(tenant: Tenant) -> dict[str, Any]:
+    """Return what makes a selector of pods reach all namespaces of a tenant, where it has more than one."""
+    return {"namespaceSelector": {"matchLabels": {TENANT_LABEL: tenant.name}}} if tenant.each_namespace else {}
+
+
 def pairs_to_host(selector: Object, tenant: Tenant, namespace: str) -> dict[str, str]:
     """Confine a plain key-value selector, as Services have it."""
     return {**to_host(selector), TENANT_LABEL: tenant.name, NAMESPACE_LABEL: namespace}

@@ -22,7 +22,7 @@ def _peer(peer: Object, key: Key, tenant: Tenant) -> dict[str, Any]:
     made = labels.selector_to_host(
         peer.get("podSelector") or {}, tenant, [key.namespace] if spaces is None else None, spaces=spaces
     )
-    return {"podSelector": made}
+    return {"podSelector": made, **labels.everywhere(tenant)}
 
 
 def _rules(rules: Sequence[Object], field: str, key: Key, tenant: Tenant) -> list[dict[str, Any]]:

@@ -67,6 +67,7 @@ def _term(term: Object, pod: Object, world: World) -> dict[str, Any]:
         made.pop("labelSelector", None)
     elif selector is not None:
         made["labelSelector"] = labels.selector_to_host(selector, world.tenant, namespaces)
+        made.update(labels.everywhere(world.tenant))
     return made
 
 

@@ -26,7 +26,7 @@ from vcluster_syncer.model import (
     Tenant,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 from vcluster_syncer.translate import metadata
 
 
@@ -38,7 +38,9 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
         "kind": REFERENCE_GRANTS.kind,
         "metadata": metadata.to_host(key, virtual, tenant, REFERENCE_GRANTS),
         "spec": {
-            "from": [{**one, "namespace": tenant.host_namespace} for one in spec.get("from") or ()],
+            "from": [
+                {**one, "namespace": host_namespace_of(tenant, one["namespace"])} for one in spec.get("from") or ()
+            ],
             "to": [
                 {**one, **({"name": host_name(tenant.name, key.namespace, one["name"])} if one.get("name") else {})}
                 for one in spec.get("to") or ()

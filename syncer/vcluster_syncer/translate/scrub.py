@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from vcluster_syncer.model import NODES, Key, Object, Reference, Resource, World
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 from vcluster_syncer.ownership import TOKENS_ROLE
 from vcluster_syncer.translate import node_names
 
@@ -36,7 +36,7 @@ def scrubber(
         names[host_name(tenant.name, *used)] = used.name
     names[host_name(tenant.name, *key, role=TOKENS_ROLE)] = f"{key.name}-{TOKENS_ROLE}"
     names[host["metadata"]["uid"]] = virtual["metadata"]["uid"]
-    names[tenant.host_namespace] = key.namespace
+    names[host_namespace_of(tenant, key.namespace)] = key.namespace
     ordered = sorted(names.items(), key=lambda pair: -len(pair[0]))
 
     def scrub(text: str) -> str:

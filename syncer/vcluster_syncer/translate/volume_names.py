@@ -26,9 +26,9 @@ def of_claim(host_claim: Object) -> str:
 def claim_of(host_volume: Object, world: World) -> Key | None:
     """Return the key of the virtual claim that a host volume is reserved for or bound to, None for anybody else's."""
     reference = host_volume["spec"].get("claimRef") or {}
-    if reference.get("namespace") != world.tenant.host_namespace:
-        return None
     host = world.host_named(PERSISTENT_VOLUME_CLAIMS, reference.get("name") or "")
-    if host is None or reference.get("uid", host["metadata"]["uid"]) != host["metadata"]["uid"]:
+    if host is None or reference.get("namespace") != host["metadata"]["namespace"]:
+        return None
+    if reference.get("uid", host["metadata"]["uid"]) != host["metadata"]["uid"]:
         return None
     return ownership.virtual_key(host, world.tenant, kind=PERSISTENT_VOLUME_CLAIMS.kind)

@@ -39,6 +39,7 @@ from vcluster_syncer.model import (
     TokenRequest,
     UpdateVirtualStatus,
 )
+from vcluster_syncer.naming import host_namespace_of
 from vcluster_syncer.switches import selected
 from vcluster_syncer.translate import KINDS
 
@@ -181,9 +182,9 @@ class Worlds:
         match action:
             case CreateHost(resource, item):
                 name = item["metadata"]["name"]
-                assert item["metadata"].get("namespace", "") == (
-                    self.tenant.host_namespace if resource.namespaced else ""
-                )
+                space = item["metadata"]["annotations"]["vcluster-syncer/namespace"]
+                there = host_namespace_of(self.tenant, space) if resource.namespaced else ""
+                assert item["metadata"].get("namespace", "") == there
                 assert (resource, name) not in self.there, f"{name} exists already"
                 self.there[resource, name] = self._stored(item, "h")
             case PatchHost(resource, name, uid, patch):

@@ -49,6 +49,10 @@ def test_what_is_left_out_has_a_default():
         ({"log_level": "loud"}, "log_level must be one of debug, info, warning, error"),
         ({"sync": {"to_host": {"ingresses": "yes"}}}, "f.sync.to_host: ingresses must be true or false, it is 'yes'"),
         ({"sync": {"to_hosts": {}}}, "f.sync: unknown to_hosts; known are to_host, from_host"),
+        (
+            {"host": {"kubeconfig": "/k", "namespace": "n"}, "sync": {"to_host": {"namespaces": True}}},
+            "host.namespace can't be the only one where sync.to_host.namespaces makes others",
+        ),
         ({"patrol": 5}, "f: unknown patrol; known are"),
         ({"host": {"kubeconfig": "/k", "contxt": "c"}}, "f.host: unknown contxt"),
     ],
@@ -81,9 +85,18 @@ def test_a_tenant_may_share_nodes():
     assert not tenant(nodes={"mode": "shared"}).tenant.private_nodes
 
 
+def test_a_tenant_may_have_a_host_namespace_for_each_of_its_own():
+    assert not tenant().tenant.each_namespace
+    config = tenant(namespaces={"mode": "each", "pattern": "team-{namespace}"})
+    assert (config.tenant.each_namespace, config.tenant.namespace_pattern) == (True, "team-{namespace}")
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
+        ({"namespaces": {"mode": "many"}}, "mode must be single or each, it is 'many'"),
+        ({"namespaces": {"pattern": "{name}"}}, "pattern may have {tenant}, {namespace}, small letters"),
+        ({"namespaces": {"patern": "x"}}, "tenant.namespaces: unknown patern"),
         ({"name": ""}, "tenant: name is missing"),
         ({"virtual": {}}, "tenant.virtual: kubeconfig is missing"),
         ({"nodes": {"mode": "borrowed"}}, "mode must be private or shared, it is 'borrowed'"),

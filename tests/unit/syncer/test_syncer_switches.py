@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from vcluster_syncer.config import ConfigError
 from vcluster_syncer.model import PODS, Action, Key, Kind, Object, Resource, Rule, Switch, Tenant, World
-from vcluster_syncer.switches import host_rules, selected
+from vcluster_syncer.switches import host_rules, refuse_unfit, selected
 from vcluster_syncer.translate import KINDS
 
 CARRY = ("create", "delete", "get", "list", "patch", "watch")
@@ -67,6 +67,30 @@ def test_every_kind_asks_for_the_right_to_watch_what_it_watches(kind: Kind) -> N
     granted = {(rule.group, name): set(rule.verbs) for rule in host_rules([kind]) for name in rule.resources}
     for resource in (*((kind.resource,) if kind.watch_host else ()), *kind.companions):
         assert granted[resource.group, resource.plural] >= set(READ)
+
+
+def test_who_makes_namespaces_has_his_rights_in_all_of_them():
+    rules = host_rules(selected(KINDS, {"to_host.namespaces": True}))
+    assert all(rule.cluster_scoped for rule in rules)
+    assert Rule("", ("namespaces",), CARRY, cluster_scoped=True) in [
+        replace(rule, resources=(name,)) for rule in rules for name in rule.resources
+    ]
+
+
+def test_a_tenant_that_asks_for_what_is_off_is_refused():
+    spread = Tenant(name="t", host_namespace="t", kubernetes_service_ip="10.0.0.1", each_namespace=True)
+    with pytest.raises(ConfigError, match=r"turn on sync\.to_host\.namespaces"):
+        refuse_unfit(spread, selected(KINDS, {}))
+    refuse_unfit(replace(spread, each_namespace=False), selected(KINDS, {}))
+    on = {"to_host.namespaces": True}
+    refuse_unfit(spread, selected(KINDS, on))
+    [path] = [
+        kind.switch.path
+        for kind in KINDS
+        if kind.one_namespace and kind.switch is not None and kind.switch.direction == "from_host"
+    ]
+    with pytest.raises(ConfigError, match=f"mode each and sync.{path} don't go together"):
+        refuse_unfit(spread, selected(KINDS, {**on, path: True}))
 
 
 def test_no_two_switches_have_one_name():
