@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_vcluster.cluster import VCluster
     from pytest_vcluster.errors import (
         ApiError,
+        CommandError,
         ComponentDied,
         HostError,
         KubectlError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiError",
+    "CommandError",
     "ComponentDied",
     "Factory",
     "Host",

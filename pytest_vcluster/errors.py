@@ -93,8 +93,27 @@ class KubectlError(VClusterError):
         super().__init__(f"kubectl {' '.join(args)} ended with {returncode}:\n{stderr.strip() or stdout.strip()}")
 
 
+class CommandError(VClusterError):
+    """A command in a container ended with an error; `returncode`, `stdout` and `stderr` are what it left."""
+
+    def __init__(self, args: tuple[str, ...], *, returncode: int, stdout: str, stderr: str) -> None:
+        self.returncode = returncode
+        self.stdout = stdout
+        self.stderr = stderr
+        super().__init__(f"{' '.join(args)} ended with {returncode}:\n{stderr.strip() or stdout.strip()}")
+
+
 class NotAvailableOnHost(VClusterError):
     """A feature that this kind of host does not have."""
+
+    @classmethod
+    def for_commands(cls) -> NotAvailableOnHost:
+        """Say why commands can't be run in simulated pods, though others can."""
+        return cls(
+            "exec() is not available here: pods of simulated nodes run their commands on this machine, which needs a "
+            "system that can keep them from changing it (Linux 6.12 or newer, with Landlock and seccomp).\n"
+            "For real containers use --vcluster-host kind."
+        )
 
     @classmethod
     def of(cls, feature: str, *, host: str, hosts: tuple[str, ...]) -> NotAvailableOnHost:

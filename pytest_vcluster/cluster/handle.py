@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from pytest_vcluster.cluster.checkpoints import Checkpoints
 from pytest_vcluster.cluster.guard import Guard
+from pytest_vcluster.cluster.in_pods import InPods
 from pytest_vcluster.cluster.private_files import write_private
 from pytest_vcluster.cluster.unavailable import Unavailable
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 EVIDENCE_SECONDS = 10.0
 
 
-class VCluster(Checkpoints, Unavailable):
+class VCluster(Checkpoints, InPods, Unavailable):
     """A Kubernetes cluster of the test's own.
 
     Whatever takes long takes a `timeout` in seconds, by default that of `--vcluster-timeout`. Wherever a namespace may

@@ -57,6 +57,7 @@ class Rest:
             else urllib3.HTTPSConnectionPool(parts.hostname, parts.port, maxsize=_CONNECTIONS, ssl_context=tls)
         )
         self.url = url
+        self.tls = tls
 
     def call(
         self,
@@ -80,6 +81,13 @@ class Rest:
             stream=False,
         )
         return _parsed(response.data, method=method, path=path)
+
+    def text(self, path: str, *, query: Mapping[str, str], timeout: float) -> str:
+        """Send a request that answers with text."""
+        response = self._send(
+            "GET", path, query=query, data=None, headers={"Accept": "*/*"}, timeout=timeout, stream=False
+        )
+        return response.data.decode(errors="replace")
 
     def watch(self, path: str, *, query: Mapping[str, str], timeout: float) -> Iterator[dict[str, Any]]:
         """Yield watch events as they come, until the server ends the watch or is silent for `timeout` seconds."""

@@ -22,18 +22,6 @@ class Unavailable:
     def _missing(self, feature: str) -> NoReturn:
         raise NotAvailableOnHost.of(feature, host=self._host_kind, hosts=_WITH_CONTAINERS)
 
-    def logs(self, *_: object, **__: object) -> str:
-        """Logs of a pod: needs a host that runs containers."""
-        self._missing("logs()")
-
-    def exec(self, *_: object, **__: object) -> str:
-        """A command in a pod: needs a host that runs containers."""
-        self._missing("exec()")
-
-    def port_forward(self, *_: object, **__: object) -> NoReturn:
-        """A local port that leads to a pod: needs a host that runs containers."""
-        self._missing("port_forward()")
-
     def load_image(self, *_: object, **__: object) -> NoReturn:
         """A container image made known to the nodes: needs a host that runs containers."""
         self._missing("load_image()")

@@ -9,7 +9,8 @@ hold for the program and whatever it starts, and nothing takes them off again:
 * no new privileges and no capabilities, so a root user is one in name only;
 * Landlock (https://docs.kernel.org/userspace-api/landlock.html; what is asked of it here takes Linux 6.12): no file is
   written, made or removed, devices of no consequence apart, and no signal reaches a process outside;
-* seccomp, for what Landlock leaves open: modes, owners, times and attributes of files.
+* seccomp, for what Landlock leaves open: modes, owners, times and attributes of files; and for leaving the group of
+  processes that is killed when the run ends.
 """
 
 import ctypes
@@ -31,14 +32,14 @@ _CHANGES = _WRITE_FILE | _TRUNCATE | sum(1 << bit for bit in range(4, 14))
 # Abstract Unix sockets and signals stay within.
 _SCOPES = 1 << 0 | 1 << 1
 
-# By name of the machine: how seccomp calls it, and the numbers of chmod, chown, utime, setxattr, removexattr and their
-# variants there.
+# By name of the machine: how seccomp calls it, and the numbers of setpgid and setsid, and of chmod, chown, utime,
+# setxattr, removexattr and their variants there.
 _SYSTEM_CALLS = {
     "x86_64": (
         0xC000003E,
-        (90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280, 452, 463, 466),
+        (109, 112, 90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280, 452, 463, 466),
     ),
-    "aarch64": (0xC00000B7, (5, 6, 7, 14, 15, 16, 52, 53, 54, 55, 88, 452, 463, 466)),
+    "aarch64": (0xC00000B7, (154, 157, 5, 6, 7, 14, 15, 16, 52, 53, 54, 55, 88, 452, 463, 466)),
 }
 
 

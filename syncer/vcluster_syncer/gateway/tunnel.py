@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from vcluster_syncer.gateway.http import LONGEST
@@ -21,21 +20,30 @@ _GOODBYE = 2.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Connection:
     """Both directions of a connection."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._leaving: asyncio.Task[None] | None = None
+
+    def leaving(self) -> asyncio.Task[None]:
+        """What is done as soon as the connection has ended. Not to be cancelled: there is one for all who wait."""
+        if self._leaving is None:
+            # Once: whoever gives up waiting for `wait_closed` cancels what all others wait for.
+            self._leaving = asyncio.create_task(self._left())
+        return self._leaving
+
+    async def _left(self) -> None:
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
 
     async def close(self) -> None:
         """Deliver what was written and close; a peer that takes nothing any more is not waited for."""
         self.writer.close()
-        try:
-            async with asyncio.timeout(_GOODBYE):
-                await self.writer.wait_closed()
-        except (OSError, TimeoutError):
-            self.abort()
+        await asyncio.wait((self.leaving(),), timeout=_GOODBYE)
+        self.abort()
 
     def abort(self) -> None:
         """Close at once."""
@@ -70,16 +78,14 @@ async def tunnel(one: Connection, other: Connection) -> None:
 async def while_there(client: Connection, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which ends with the client's connection; ConnectionResetError then."""
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(client.writer.wait_closed())
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working, client.leaving()), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
         raise ConnectionResetError("it closed its connection while it was waited for")
     finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 async def deliver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -27,6 +27,8 @@ ATTEMPTS = {
     "change an owner": "os.chown('there', os.getuid(), os.getgid())",
     "change a time": "os.utime('there')",
     "set an attribute": "os.setxattr('there', 'user.a', b'b')",
+    "leave its group": "os.setpgid(0, 0)",
+    "leave its session": "os.setsid()",
     "signal another process": "os.kill(int(sys.argv[1]), 0)",
 }
 TRY = """
