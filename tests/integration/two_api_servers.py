@@ -277,6 +277,11 @@ class Api:
         path = PODS.path(namespace, name, "binding")
         await self.client.send(Request(method="POST", path=path, body=orjson.dumps(body)))
 
+    async def finalize(self, namespace: Mapping[str, Any]) -> None:
+        """Let a namespace that is being deleted go, as the namespace controller would."""
+        path = NAMESPACES.path("", namespace["metadata"]["name"], "finalize")
+        await self.client.send(Request(method="PUT", path=path, body=orjson.dumps(namespace)))
+
     async def wipe(self) -> None:
         """Delete what tests of the syncer make, but the API server's own Service."""
         for resource in _WIPED:
