@@ -79,7 +79,7 @@ class Servers:
 def _binary(component: Component, version: str) -> Path:
     found = locate(Wanted(component, version), Sources.from_environ(os.environ, offline=True))
     if found is None:
-        pytest.skip(f"{component} {version} is not here; run `pytest-vcluster fetch {VERSION}`")
+        pytest.skip(f"{component} {version} is not here; run `pytest-vcluster fetch {version}`")
     return found.path
 
 
@@ -145,8 +145,8 @@ def _api_server(binary: Path, directory: Path, *, name: str, port: int, etcd: st
 
 
 @contextlib.contextmanager
-def started(directory: Path) -> Iterator[Servers]:
-    """Start all servers; they are killed at the end."""
+def started(directory: Path, *, host: str = VERSION, virtual: str = VERSION) -> Iterator[Servers]:
+    """Start all servers, of the host's and the virtual clusters' version; they are killed at the end."""
     etcd_port, peer_port, *ports = _free_ports(5)
     etcd = f"http://127.0.0.1:{etcd_port}"
     commands = {
@@ -160,10 +160,10 @@ def started(directory: Path) -> Iterator[Servers]:
             "--log-level=error",
         ]
     }
-    binary = _binary(Component.KUBE_APISERVER, VERSION)
     servers: list[Server] = []
     processes: dict[str, subprocess.Popen[bytes]] = {}
     for name, port, services in zip(("host", "first", "second"), ports, _SERVICE_RANGES, strict=True):
+        binary = _binary(Component.KUBE_APISERVER, host if name == "host" else virtual)
         commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
         servers.append(Server(name, port, directory / name / "kubeconfig", services))
     with contextlib.ExitStack() as stack:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from vcluster_syncer.engine.futile import Futile
 from vcluster_syncer.engine.memory import Memory
 from vcluster_syncer.engine.outcomes import DONE, Failed, Later, Outcome, Refused, Rejected, Stale, Verdict
 from vcluster_syncer.engine.refresh import Refresh
@@ -33,7 +34,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
 )
 from vcluster_syncer.model import Later as LaterAction
-from vcluster_syncer.naming import host_namespace_of
+from vcluster_syncer.translate.scrub import scrubber
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Executor:
         self._virtual = virtual
         self._host = host
         self._learn = Refresh(memory, virtual=virtual, host=host)
+        self._futile = Futile(memory)
 
     async def execute(self, action: Action, about: Reference) -> Verdict:
         """Execute one action; `about` is the key whose pass it belongs to."""
@@ -66,10 +68,15 @@ class Executor:
             case CreateVirtual(resource) | PatchVirtual(resource) | UpdateVirtualStatus(resource):
                 if not self._memory.virtual_has(resource):
                     return DONE
+        before = self._futile.revision(action)
+        if action in self._futile:
+            return DONE
         try:
-            return await self._execute(action)
+            outcome = await self._execute(action)
         except KubeError as error:
             return await self._after(error, action, about)
+        self._futile.notice(action, before)
+        return outcome
 
     async def _nowhere_to_go(self, resource: Resource, about: Reference) -> Outcome:
         """Tell the user that the host lacks a definition; should it come, all keys are looked at again."""
@@ -220,6 +227,11 @@ class Executor:
                 pass
             case _:
                 return message
-        key = about[1]
-        there = host_namespace_of(self._memory.tenant, key.namespace)
-        return message.replace(name, key.name).replace(there, key.namespace or "the host")
+        resource, key = about
+        kind = self._memory.kinds[resource]
+        virtual = self._memory.virtual(resource, key) if kind.watch_virtual else None
+        host = self._memory.host(resource, key) if kind.watch_host else None
+        uses = kind.references(virtual) if virtual is not None else ()
+        scrub = scrubber(resource, key, virtual=virtual, host=host, world=self._memory, uses=uses)
+        # A name that a kind makes by a rule of its own is known to nobody else.
+        return scrub(message).replace(name, key.name)

@@ -7,19 +7,14 @@ else the host says is nobody's business here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import (
-    CONFIGMAPS,
-    ENDPOINT_SLICES,
     EVENTS,
     NAMESPACES,
-    PODS,
-    SECRETS,
-    SERVICES,
     Action,
     CreateVirtual,
     Key,
@@ -27,7 +22,6 @@ from vcluster_syncer.model import (
     Later,
     Object,
     PatchVirtual,
-    Reference,
     Resource,
     Rule,
     Switch,
@@ -35,12 +29,9 @@ from vcluster_syncer.model import (
     World,
 )
 from vcluster_syncer.naming import digest
-from vcluster_syncer.translate import node_names, references
-from vcluster_syncer.translate.scrub import scrubber
+from vcluster_syncer.translate import node_names, scrub
 
-_INVOLVED: Final[Mapping[str, Resource]] = {
-    resource.kind: resource for resource in (PODS, SERVICES, CONFIGMAPS, SECRETS, ENDPOINT_SLICES)
-}
+_INVOLVED: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in scrub.CARRIED}
 _CHANGING: Final = ("count", "lastTimestamp", "message", "series", "type")
 _KEPT: Final = (
     "action",
@@ -87,14 +78,12 @@ def _name(event: Object, host: Object, key: Key) -> str:
     return f"{key.name[: _LONGEST - 1 - len(suffix)].rstrip('-.')}.{suffix}"
 
 
-def _uses(resource: Resource, virtual: Object) -> Iterable[Reference]:
-    return references.of_pod(virtual) if resource == PODS else ()
-
-
 def to_virtual(event: Object, subject: tuple[Resource, Key, Object, Object], world: World) -> dict[str, Any]:
     """Make the virtual event of a host event about `subject`: its kind, key, virtual and host object."""
     resource, key, virtual, host = subject
-    scrub = scrubber(resource, key, virtual=virtual, host=host, world=world, uses=_uses(resource, virtual))
+    kind = world.kind(resource)
+    uses = kind.references(virtual) if kind is not None else ()
+    scrubbed = scrub.scrubber(resource, key, virtual=virtual, host=host, world=world, uses=uses)
     made: dict[str, Any] = {name: event[name] for name in _KEPT if event.get(name) is not None}
     made.update(apiVersion="v1", kind="Event")
     made["metadata"] = {"name": _name(event, host, key), "namespace": key.namespace}
@@ -108,14 +97,14 @@ def to_virtual(event: Object, subject: tuple[Resource, Key, Object, Object], wor
     if path := event["involvedObject"].get("fieldPath"):
         involved["fieldPath"] = path
     made["involvedObject"] = involved
-    made["message"] = scrub(event.get("message") or "")
+    made["message"] = scrubbed(event.get("message") or "")
     source = dict(event.get("source") or {})
     if node := node_names.to_virtual(source.pop("host", None), world):
         source["host"] = node
     if source:
         made["source"] = source
     if event.get("reportingInstance"):
-        made["reportingInstance"] = scrub(event["reportingInstance"])
+        made["reportingInstance"] = scrubbed(event["reportingInstance"])
     return made
 
 
@@ -124,7 +113,8 @@ def reconcile(key: Key, _virtual: Object | None, host: Object | None, world: Wor
     if host is None or key.namespace:
         return ()
     involved = host.get("involvedObject") or {}
-    if involved.get("kind") not in _INVOLVED:
+    resource = _INVOLVED.get(involved.get("kind") or "")
+    if resource is None or world.kind(resource) is None:
         return ()
     subject = _subject(involved, world)
     if subject is None:

@@ -37,13 +37,16 @@ _MOST_NAMESERVERS: Final = 3
 _DROPPED: Final = frozenset(
     {
         "ephemeralContainers",
+        "evictionResponders",
         "nodeName",
         "overhead",
         "preemptionPolicy",
         "priority",
         "priorityClassName",
+        "schedulingGroup",
         "serviceAccount",
         "serviceAccountName",
+        "workloadRef",
         *pod_hostname.FIELDS,
     }
 )

@@ -19,6 +19,11 @@ def _downward(item: Object) -> Object:
     return {**item, "fieldRef": field_to_host(item["fieldRef"])} if item.get("fieldRef") else item
 
 
+def _token_file(key: str, token: Object) -> Object:
+    # Whose file it is can be said since 1.37.
+    return {"key": key, "path": token["path"], **({"user": token["user"]} if "user" in token else {})}
+
+
 def _projected(source: Object, token_key: str, pod: Object, tenant: Tenant) -> Object:
     namespace = pod["metadata"]["namespace"]
     made = dict(source)
@@ -31,7 +36,7 @@ def _projected(source: Object, token_key: str, pod: Object, tenant: Tenant) -> O
     token = made.pop("serviceAccountToken", None)
     if token is not None:
         secret = host_name(tenant.name, namespace, pod["metadata"]["name"], role=TOKENS_ROLE)
-        made["secret"] = {"name": secret, "items": [{"key": token_key, "path": token["path"]}]}
+        made["secret"] = {"name": secret, "items": [_token_file(token_key, token)]}
     return made
 
 

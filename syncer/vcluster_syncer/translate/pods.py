@@ -98,9 +98,22 @@ def _create(key: Key, virtual: Object, secret: Object | None, world: World) -> S
     return (*tokens.actions, CreateHost(PODS, wanted)) if tokens.is_complete else tokens.actions
 
 
+def _lost(virtual: Object) -> Sequence[Action]:
+    """End a pod of which the host can tell nothing more; who holds it by a finalizer, as Jobs do, waits for an end."""
+    status = virtual.get("status") or {}
+    if not virtual["metadata"].get("finalizers") or status.get("phase") in _ENDED:
+        return ()
+    ended = {
+        "phase": "Failed",
+        "reason": "HostPodGone",
+        "message": "The pod is gone from the host. How its containers ended is not known.",
+    }
+    return (UpdateVirtualStatus(PODS, {**virtual, "status": {**status, **ended}}),)
+
+
 def _without_host(key: Key, virtual: Object, secret: Object | None, world: World) -> Sequence[Action]:
     if decide.is_terminating(virtual) or _has_started(virtual):
-        return (*_without(secret), *_delete_virtual(key, virtual, 0))
+        return (*_without(secret), *_lost(virtual), *_delete_virtual(key, virtual, 0))
     return _create(key, virtual, secret, world)
 
 

@@ -3,7 +3,17 @@ from typing import Any
 
 import pytest
 from syncer_worlds import Worlds, host_pod, pod, tenant
-from vcluster_syncer.model import CONFIGMAPS, EVENTS, NAMESPACES, PODS, Key, Later
+from vcluster_syncer.model import (
+    CONFIGMAPS,
+    EVENTS,
+    INGRESSES,
+    NAMESPACES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    Key,
+    Later,
+    Resource,
+)
 from vcluster_syncer.translate import events
 
 WEB = Key("shop", "web")
@@ -101,6 +111,41 @@ def test_a_namesake_of_old_is_not_meant(worlds: Worlds) -> None:
 def test_what_is_not_about_carried_objects_is_nobodys_business(worlds: Worlds, kind: str | None) -> None:
     event(worlds, carried(worlds), involvedObject={"kind": kind, "name": "x"})
     assert told(worlds) == []
+
+
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+INGRESS = {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "spec", "on"), [(PERSISTENT_VOLUME_CLAIMS, CLAIM, ()), (INGRESSES, INGRESS, ("to_host.ingresses",))]
+)
+def test_is_told_about_whatever_is_carried(resource: Resource, spec: dict[str, Any], on: tuple[str, ...]) -> None:
+    worlds = Worlds(on=on)
+    worlds.put(resource, "default", "web", spec=spec)
+    worlds.settle(resource, Key("default", "web"))
+    host = worlds.host(resource, Key("default", "web"))
+    assert isinstance(host, dict)
+    involved = {"kind": resource.kind, "name": host["metadata"]["name"], "uid": host["metadata"]["uid"]}
+    event(worlds, host, involvedObject=involved, message=f"waiting for {host['metadata']['name']}")
+    (made,) = told(worlds)
+    assert (made["involvedObject"]["kind"], made["involvedObject"]["name"]) == (resource.kind, "web")
+    assert made["message"] == "waiting for web"
+
+
+def test_of_kinds_that_are_off_nothing_is_told(worlds: Worlds) -> None:
+    event(worlds, carried(worlds), involvedObject={"kind": "Ingress", "name": "x"})
+    assert told(worlds) == []
+
+
+def test_names_of_other_carried_objects_are_the_virtual_ones(worlds: Worlds) -> None:
+    pod(worlds, "other", "shop")
+    other = host_pod(worlds, "other", "shop")["metadata"]["name"]
+    host = carried(worlds)
+    stranger = "somebody-else-abcdefghijklmnop"
+    event(worlds, host, message=f"preempted by {other}, not by {stranger}")
+    (made,) = told(worlds)
+    assert made["message"] == f"preempted by other, not by {stranger}"
 
 
 def test_what_is_about_a_foreign_object_is_not_told(worlds: Worlds) -> None:

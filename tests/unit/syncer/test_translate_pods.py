@@ -140,6 +140,23 @@ class TestEnding:
         del worlds.there[PODS, host["metadata"]["name"]]
         assert list(worlds.look(PODS, WEB)) == [DeleteVirtual(PODS, WEB, virtual["metadata"]["uid"], 0)]
 
+    @pytest.mark.parametrize(("phase", "shown"), [("Running", "Failed"), ("Succeeded", "Succeeded")])
+    def test_who_holds_a_pod_whose_host_pod_vanished_is_told_that_it_ended(
+        self, worlds: Worlds, phase: str, shown: str
+    ) -> None:
+        virtual, host = running(worlds)
+        virtual["metadata"]["finalizers"] = ["batch.kubernetes.io/job-tracking"]
+        host["status"]["phase"] = phase
+        worlds.settle(PODS, WEB)
+        del worlds.there[PODS, host["metadata"]["name"]]
+        actions = worlds.look(PODS, WEB)
+        for action in actions[:-1]:
+            worlds.do(action)
+        assert isinstance(actions[-1], DeleteVirtual)
+        assert virtual["status"]["phase"] == shown
+        virtual["metadata"].update(deletionTimestamp="2026-11-21T10:00:00Z", deletionGracePeriodSeconds=0)
+        assert list(worlds.look(PODS, WEB)) == [], "it is the finalizer's turn"
+
     def test_host_pod_vanished_before_it_started_is_made_again(self, worlds: Worlds) -> None:
         pod(worlds)
         del worlds.there[PODS, host_pod(worlds)["metadata"]["name"]]
