@@ -19,7 +19,7 @@ from two_api_servers import Server
 from vcluster_syncer.kube import kubeconfig
 
 Rule = Callable[[web.Request], Awaitable[web.Response | None]]
-_PASSED_ON = ("Accept", "Content-Type", "User-Agent")
+_PASSED_ON = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class FaultyApi:

@@ -225,3 +225,42 @@ def test_what_took_effect_without_an_answer_is_not_done_twice(servers, directory
 
     asyncio.run(scenario())
     assert len(asked) == 4
+
+
+def test_what_no_watch_tells_is_repaired_within_the_patrol_period(servers, directory):
+    patrol = 1.0
+
+    async def scenario():
+        async with between(servers, directory, patrol=patrol) as (case, host, _virtual, admin):
+            await case.virtual.create(CONFIGMAPS, "default", "settings", data={"colour": "blue"})
+            spec = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
+            await case.virtual.create(SERVICES, "default", "web", spec=spec)
+            environment = [{"configMapRef": {"name": "settings"}}]
+            await case.create_pod("web", containers=[{**CONTAINER, "envFrom": environment}])
+            edited = await case.on_host(CONFIGMAPS, "settings")
+            deleted = await case.on_host(SERVICES, "web")
+            pod = await case.on_host(PODS, "web")
+            await eventually(lambda: at_rest(admin), seconds=SECONDS)
+            host.muted = True
+            name = edited["metadata"]["name"]
+            await case.host.patch(CONFIGMAPS, case.name, name, {"data": {"colour": "red"}})
+            await case.host.patch(
+                PODS, case.name, pod["metadata"]["name"], {"metadata": {"labels": {"vcluster-syncer/namespace": None}}}
+            )
+            await case.host.delete(SERVICES, case.name, deleted["metadata"]["name"])
+
+            async def repaired():
+                service = await case.host_object(SERVICES, "web")
+                data = (await case.on_host(CONFIGMAPS, "settings"))["data"]
+                labels = (await case.on_host(PODS, "web"))["metadata"]["labels"]
+                return service and data == {"colour": "blue"} and labels.get("vcluster-syncer/namespace") == "default"
+
+            # The patrol's default is two minutes: nothing else than this one brings it about so soon.
+            await eventually(repaired, seconds=patrol + SECONDS)
+
+    asyncio.run(scenario())
+
+
+async def at_rest(admin):
+    [told] = (await admin.call("GET", "/v1/tenants"))[1]
+    return all(kind["ready"] == kind["active"] == 0 for kind in told["kinds"].values())
