@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from vcluster_syncer.model import Tenant
+from vcluster_syncer.model import CONFIGMAPS, SECRETS, Import, Tenant
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -163,6 +163,7 @@ def parse_tenant(body: bytes) -> TenantConfig:
             private_nodes=mode == "private",
             node_label=nodes.take("label", str, "vcluster-syncer/tenant"),
             node_label_value=nodes.take("value", str, name),
+            imports=_parse_imports(fields),
         ),
     )
     for part in (virtual, nodes, spaces, fields):
@@ -179,6 +180,39 @@ def _parse_pattern(spaces: _Fields) -> str:
             f"it is {pattern!r}"
         )
     return pattern
+
+
+def _parse_imports(tenant: _Fields) -> tuple[Import, ...]:
+    """Read `from_host`: `{"configmaps": {"HOST-NAMESPACE/NAME": "NAMESPACE/NAME"}}`, `*` as both names meaning all."""
+    part = tenant.mapping("from_host", optional=True)
+    found: list[Import] = []
+    for resource in (CONFIGMAPS, SECRETS):
+        shown = part.mapping(resource.plural, optional=True)
+        for origin, target in shown.texts().items():
+            from_namespace, slash, from_name = origin.partition("/")
+            to_namespace, other_slash, to_name = target.partition("/")
+            parts = (from_namespace, from_name, to_namespace, to_name)
+            if not (slash and other_slash and all(parts)) or any("/" in each for each in parts):
+                raise ConfigError(
+                    f"{shown.source}: {origin!r}: {target!r} must be NAMESPACE/NAME on the host and NAMESPACE/NAME in "
+                    "the virtual cluster, or * as both names"
+                )
+            is_all = from_name == to_name == "*"
+            if (not is_all and "*" in origin + target) or "*" in from_namespace + to_namespace:
+                raise ConfigError(f"{shown.source}: {origin!r}: {target!r}: * stands for all names, on both sides")
+            made = Import(
+                resource=resource,
+                from_namespace=from_namespace,
+                from_name=from_name,
+                to_namespace=to_namespace,
+                to_name=to_name,
+            )
+            if any((one.resource, one.to_namespace, one.to_name) == (resource, to_namespace, to_name) for one in found):
+                raise ConfigError(f"{shown.source}: {target!r} is there twice; name each place in the cluster once")
+            found.append(made)
+    part.nothing_else()
+    # What is named goes before what comes along.
+    return tuple(sorted(found, key=lambda one: one.to_name == "*"))
 
 
 def parse_read_before(body: bytes) -> Mapping[str, Any]:
@@ -310,6 +344,13 @@ class _Fields:
         if not isinstance(value, dict):
             raise ConfigError(f"{self.source}: {name} must be an object, it is {value!r}")
         return _Fields(value, f"{self.source}.{name}")
+
+    def texts(self) -> dict[str, str]:
+        """All fields, each of which must be text."""
+        for name, value in self._values.items():
+            if not isinstance(value, str):
+                raise ConfigError(f"{self.source}: {name} must be text, it is {value!r}")
+        return dict(self._values)
 
     def flags(self) -> dict[str, bool]:
         """All fields, each of which must be true or false."""

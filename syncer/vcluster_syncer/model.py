@@ -130,6 +130,30 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """Objects of one host namespace that are shown in a virtual one: a single object, or all under their own names."""
+
+    resource: Resource
+    from_namespace: str
+    to_namespace: str
+    from_name: str = "*"
+    to_name: str = "*"
+    """`*`: all; then both are."""
+
+    def shown_as(self, name: str) -> Key | None:
+        """Return where the host object of that name is shown, None where it is not."""
+        if self.from_name == "*":
+            return Key(self.to_namespace, name)
+        return Key(self.to_namespace, self.to_name) if name == self.from_name else None
+
+    def shows(self, key: Key) -> str | None:
+        """Return the name of the host object that is shown at a virtual key, whether or not there is one."""
+        if key.namespace != self.to_namespace or self.to_name not in {"*", key.name}:
+            return None
+        return key.name if self.to_name == "*" else self.from_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A virtual cluster as the syncer sees it."""
 
@@ -156,6 +180,8 @@ class Tenant:
     """Where the virtual API server finds the gateway, which is the kubelet of all its nodes."""
     kubelet_port: int = 0
     """0: there is no gateway."""
+    imports: tuple[Import, ...] = ()
+    """What of the host is shown in the virtual cluster; of several that fit a key, the first counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +240,9 @@ class World(Protocol):
 
     def host_named(self, resource: Resource, name: str) -> Object | None:
         """Return the object of that *host* name in what the tenant has on the host, ours or not."""
+
+    def imported(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """Return an object of a *host* namespace that one of the tenant's imports names."""
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         """Return the virtual objects whose `Kind.references` name this one, whether or not this one exists."""

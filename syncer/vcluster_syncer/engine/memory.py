@@ -46,6 +46,11 @@ class Memory:
             resource: HostObjects(resource, owners, tenant, self._host_changed, self._appearing(resource))
             for resource, owners in host_owners(kinds).items()
         }
+        self.imports = {
+            each: Store(each[0], self._import_watcher(each))
+            for each in dict.fromkeys((one.resource, one.from_namespace) for one in tenant.imports)
+        }
+        """What is imported, by resource and host namespace."""
 
     # What kinds see: `World`.
 
@@ -78,6 +83,11 @@ class Memory:
     def host_named(self, resource: Resource, name: str) -> Object | None:
         """Return the object of that host name, ours or not."""
         return self._host_side(resource).named(name)
+
+    def imported(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """Return an object of a host namespace that one of the tenant's imports names."""
+        store = self.imports.get((resource, namespace))
+        return None if store is None else store.get(Key(namespace, name))
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         """Return the virtual objects that use this one, whether or not this one exists."""
@@ -141,6 +151,10 @@ class Memory:
         for objects in self.host_objects.values():
             if resource in objects.owners:
                 keys.update((key, None) for key in objects.keys(resource))
+        for (imported, namespace), store in self.imports.items():
+            if imported == resource:
+                for obj in store.objects():
+                    keys.update((key, None) for key in self._shown_as(imported, namespace, obj))
         for key in keys:
             yield resource, key
 
@@ -180,6 +194,21 @@ class Memory:
         kind = self.kinds.get(resource)
         if kind is not None:
             self._wake(kind, present)
+
+    def _shown_as(self, resource: Resource, namespace: str, obj: Object) -> Iterator[Key]:
+        for one in self._tenant.imports:
+            if (one.resource, one.from_namespace) == (resource, namespace):
+                key = one.shown_as(obj["metadata"]["name"])
+                if key is not None:
+                    yield key
+
+    def _import_watcher(self, of: tuple[Resource, str]) -> Callable[[Object | None, Object | None], None]:
+        def changed(old: Object | None, new: Object | None) -> None:
+            present = new if new is not None else old
+            if present is not None and self._live:
+                self._queue_all([(of[0], key) for key in self._shown_as(*of, present)])
+
+        return changed
 
     def _wake(self, kind: Kind, present: Object) -> None:
         # A kind may yield lazily, so the whole iteration is guarded.

@@ -112,6 +112,7 @@ class TenantSync:
                     )
                     for resource, store in memory.virtual_stores.items()
                 )
+                self._watches += self._imports(around.host.client)
                 for watch in self._watches:
                     tasks.create_task(watch.run(), name=f"{self.tenant.name}: watch of {watch.resource.plural}")
                 try:
@@ -129,6 +130,22 @@ class TenantSync:
         finally:
             self._is_ready = False
             around.host.detach(memory)
+
+    def _imports(self, host: Client) -> tuple[Watch, ...]:
+        # Of its own and of one namespace each: that is all the right that an import needs.
+        timing, jitter, metrics = self._around.timing, self._around.jitter, self._around.host.metrics
+        return tuple(
+            Watch(
+                host,
+                resource,
+                store,
+                namespace=namespace,
+                timing=timing,
+                jitter=jitter,
+                restarted=lambda resource: metrics.watch_restarts.add("host", resource.plural),
+            )
+            for (resource, namespace), store in self._memory.imports.items()
+        )
 
     def trouble(self) -> str:
         """Why this tenant's virtual cluster is not followed at the moment, empty if it is."""

@@ -1,4 +1,4 @@
-"""ConfigMaps: on the host while a pod there uses them, and not longer.
+"""ConfigMaps: on the host while a pod there uses them, and not longer; from the host where an import says so.
 
 That holds for `kube-root-ca.crt`, too: pods must trust the virtual API server, so the virtual one is carried and the
 host's own of that name is left alone.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vcluster_syncer import decide, ownership
+from vcluster_syncer import ownership
 from vcluster_syncer.model import CONFIGMAPS, Action, Key, Kind, Object, Rule, Tenant, World
-from vcluster_syncer.translate import metadata
+from vcluster_syncer.translate import contents, metadata
 
 _CONTENT = ("data", "binaryData", "immutable")
 
@@ -26,21 +26,23 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _difference(host: Object, wanted: Object) -> Object:
-    return {**metadata.difference(host, wanted), **decide.fields_patch(host, wanted, _CONTENT)}
+def _fixed(_item: Object) -> object:
+    return None
 
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Carry a ConfigMap while somebody uses it."""
-    return decide.carry(
+    """Carry a ConfigMap while somebody uses it, and show one that is imported."""
+    carried = contents.carry(
         CONFIGMAPS,
         key,
-        virtual if any(True for _ in world.users(CONFIGMAPS, key)) else None,
+        virtual,
         host,
         world,
+        fields=_CONTENT,
+        fixed=_fixed,
         to_host=lambda wanted: to_host(key, wanted, world.tenant),
-        difference=_difference,
     )
+    return (*carried, *contents.follow(CONFIGMAPS, key, virtual, world, fields=_CONTENT, fixed=_fixed))
 
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:

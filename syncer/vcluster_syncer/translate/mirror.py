@@ -49,7 +49,12 @@ def to_virtual(resource: Resource, key: Key, host: Object, *, fields: Sequence[s
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": {"name": key.name, "labels": labels, "annotations": annotations},
+        "metadata": {
+            "name": key.name,
+            **({"namespace": key.namespace} if resource.namespaced else {}),
+            "labels": labels,
+            "annotations": annotations,
+        },
         **{name: host[name] for name in fields if name in host},
     }
 

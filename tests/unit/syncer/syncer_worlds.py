@@ -79,6 +79,7 @@ class Worlds:
         self.now = 1_000_000.0
         self.here: dict[tuple[Resource, Key], dict[str, Any]] = {}
         self.there: dict[tuple[Resource, str], dict[str, Any]] = {}
+        self.elsewhere: dict[tuple[Resource, str, str], dict[str, Any]] = {}
         self.tokens: dict[TokenRequest, Token] = {}
         self.requested: list[TokenRequest] = []
         self.refused: list[Refuse] = []
@@ -107,6 +108,9 @@ class Worlds:
 
     def host_named(self, resource: Resource, name: str) -> Object | None:
         return self.there.get((resource, name))
+
+    def imported(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        return self.elsewhere.get((resource, namespace, name))
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         for kind in self.kinds.values():

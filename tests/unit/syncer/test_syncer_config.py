@@ -91,6 +91,17 @@ def test_a_tenant_may_have_a_host_namespace_for_each_of_its_own():
     assert (config.tenant.each_namespace, config.tenant.namespace_pattern) == (True, "team-{namespace}")
 
 
+def test_what_of_the_host_a_tenant_is_shown():
+    assert tenant().tenant.imports == ()
+    shown = {"configmaps": {"shared/*": "default/*", "a/b": "default/c"}, "secrets": {"a/b": "default/c"}}
+    made = tenant(from_host=shown).tenant.imports
+    assert [(one.resource.plural, one.from_namespace, one.from_name, one.to_name) for one in made] == [
+        ("configmaps", "a", "b", "c"),
+        ("secrets", "a", "b", "c"),
+        ("configmaps", "shared", "*", "*"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -98,6 +109,13 @@ def test_a_tenant_may_have_a_host_namespace_for_each_of_its_own():
         ({"namespaces": {"pattern": "{name}"}}, "pattern may have {tenant}, {namespace}, small letters"),
         ({"namespaces": {"patern": "x"}}, "tenant.namespaces: unknown patern"),
         ({"name": ""}, "tenant: name is missing"),
+        ({"from_host": {"pods": {}}}, "tenant.from_host: unknown pods; known are configmaps, secrets"),
+        ({"from_host": {"secrets": {"a/b": 5}}}, "tenant.from_host.secrets: a/b must be text, it is 5"),
+        ({"from_host": {"secrets": {"a": "b/c"}}}, "'a': 'b/c' must be NAMESPACE/NAME on the host"),
+        ({"from_host": {"secrets": {"a/b": "c/d/e"}}}, "must be NAMESPACE/NAME on the host"),
+        ({"from_host": {"secrets": {"a/*": "b/c"}}}, "stands for all names, on both sides"),
+        ({"from_host": {"secrets": {"*/a": "b/c"}}}, "stands for all names"),
+        ({"from_host": {"configmaps": {"a/b": "c/d", "e/f": "c/d"}}}, "'c/d' is there twice"),
         ({"virtual": {}}, "tenant.virtual: kubeconfig is missing"),
         ({"nodes": {"mode": "borrowed"}}, "mode must be private or shared, it is 'borrowed'"),
         ({"dns_service_ip": 5}, "dns_service_ip must be str or null"),
