@@ -19,6 +19,7 @@ from typing import Any
 
 from bench import (
     bare,
+    carry,
     harness,
     leases,
     machine,
@@ -50,6 +51,7 @@ CONTENDERS: tuple[Contender, ...] = (
     operator_suite.OPERATOR,
     operator_suite.BRIEF,
     recycle.CONTENDER,
+    carry.CONTENDER,
     leases.CONTENDER,
     memory.CONTENDER,
     plugin.IMPORT,

@@ -43,7 +43,7 @@ def figure(value: float, unit: str) -> str:
     if unit in ("%", "/s"):
         return f"{value:.1f} {unit}"
     if unit == "MB":
-        return f"{value:.0f} MB"
+        return f"{value:.0f} MB" if abs(value) >= 10 else f"{value:.1f} MB"
     return f"{value:.0f}"
 
 
