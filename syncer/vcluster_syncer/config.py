@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from vcluster_syncer.model import CONFIGMAPS, SECRETS, Import, Tenant
+from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, SECRETS, Import, Tenant
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -186,7 +186,7 @@ def _parse_imports(tenant: _Fields) -> tuple[Import, ...]:
     """Read `from_host`: `{"configmaps": {"HOST-NAMESPACE/NAME": "NAMESPACE/NAME"}}`, `*` as both names meaning all."""
     part = tenant.mapping("from_host", optional=True)
     found: list[Import] = []
-    for resource in (CONFIGMAPS, SECRETS):
+    for resource in (CONFIGMAPS, SECRETS, CSI_STORAGE_CAPACITIES):
         shown = part.mapping(resource.plural, optional=True)
         for origin, target in shown.texts().items():
             from_namespace, slash, from_name = origin.partition("/")

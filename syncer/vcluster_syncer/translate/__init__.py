@@ -12,6 +12,8 @@ from vcluster_syncer.model import Kind
 from vcluster_syncer.translate import (
     configmaps,
     csidrivers,
+    csinodes,
+    csistoragecapacities,
     endpointslices,
     events,
     gatewayclasses,
@@ -49,6 +51,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     storageclasses.KIND,
     volumeattributesclasses.KIND,
     csidrivers.KIND,
+    csinodes.KIND,
+    csistoragecapacities.KIND,
     serviceaccounts.KIND,
     services.KIND,
     configmaps.KIND,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import (
+    CSI_NODES,
     NODES,
     PODS,
     Action,
@@ -159,11 +160,13 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
     return () if status == before else (UpdateVirtualStatus(NODES, {**virtual, "status": status}),)
 
 
-def _wakes(_item: Object, world: World) -> Iterable[Reference]:
+def _wakes(item: Object, world: World) -> Iterable[Reference]:
     # Pods whose host pod has a node already wait for its mirror, to be bound to it.
     for pod in world.virtual_list(PODS):
         if not (pod.get("status") or {}).get("startTime"):
             yield PODS, Key(pod["metadata"]["namespace"], pod["metadata"]["name"])
+    # So does what tells which drivers it has.
+    yield CSI_NODES, Key("", item["metadata"]["name"])
 
 
 KIND = Kind(
