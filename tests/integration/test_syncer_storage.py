@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from syncer_case import Case, syncer
-from two_api_servers import Api, eventually, started
+from two_api_servers import NAMESPACES, Api, eventually, started
 from vcluster_syncer.kube.errors import NotFound
 from vcluster_syncer.model import (
     CSI_DRIVERS,
+    CSI_NODES,
+    CSI_STORAGE_CAPACITIES,
     EVENTS,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
@@ -60,7 +62,7 @@ async def end(api, resource, namespace, name):
 
 
 @contextlib.asynccontextmanager
-async def carried(servers, *on):
+async def carried(servers, *on, **changes):
     """One tenant, carried, and a storage class on the host."""
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         async with Api.open(servers.host) as host, Api.open(servers.first) as virtual:
@@ -69,7 +71,7 @@ async def carried(servers, *on):
             case = await Case.prepare(host, virtual, servers.first)
             await host.create(STORAGE_CLASSES, "", "fast", **CLASS)
             async with syncer(Path(directory), servers.host, on=on) as admin:
-                await case.carried_by(admin)
+                await case.carried_by(admin, **changes)
                 yield case
 
 
@@ -321,6 +323,36 @@ def test_what_serves_claims_is_shown(servers, switch, resource, fields):
                 return found is None or found["metadata"].get("deletionTimestamp")
 
             await eventually(is_gone, seconds=PATIENCE)
+
+    asyncio.run(scenario())
+
+
+def test_a_scheduler_of_the_virtual_cluster_finds_drivers_and_room(servers):
+    async def scenario():
+        async with Api.open(servers.host) as host:
+            drivers = f"csi-{uuid.uuid4().hex[:6]}"
+            await host.create(NAMESPACES, "", drivers)
+            shown = {"csistoragecapacities": {f"{drivers}/*": "default/*"}}
+            on = ("from_host.csi_nodes", "from_host.csi_storage_capacities")
+            async with carried(servers, *on, from_host=shown) as case:
+                node = f"{case.name}-node-1"
+                driver = {"name": "disks.example.com", "nodeID": node, "topologyKeys": ["zone"]}
+                await host.create(CSI_NODES, "", node, spec={"drivers": [driver]})
+                found = await eventually(lambda: case.virtual.find(CSI_NODES, "", "node-1"), seconds=PATIENCE)
+                assert found["spec"]["drivers"] == [{**driver, "nodeID": "node-1"}]
+                room = {"storageClassName": "fast", "capacity": "1Gi", "nodeTopology": {"matchLabels": {"zone": "a"}}}
+                await host.create(CSI_STORAGE_CAPACITIES, drivers, "room", **room)
+                await eventually(lambda: case.virtual.find(CSI_STORAGE_CAPACITIES, "default", "room"), seconds=PATIENCE)
+                await host.patch(CSI_STORAGE_CAPACITIES, drivers, "room", {"capacity": "2Gi"})
+
+                async def is_less():
+                    return (await case.virtual.get(CSI_STORAGE_CAPACITIES, "default", "room"))["capacity"] == "2Gi"
+
+                await eventually(is_less, seconds=PATIENCE)
+                await host.delete(CSI_NODES, "", node)
+                await gone(case.virtual, CSI_NODES, "", "node-1")
+                await host.delete(CSI_STORAGE_CAPACITIES, drivers, "room")
+                await gone(case.virtual, CSI_STORAGE_CAPACITIES, "default", "room")
 
     asyncio.run(scenario())
 
