@@ -8,7 +8,9 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
     GET    /v1/tenants/{name}/pending   200, a list: each virtual pod that is not ready, and what both sides say of it
     GET    /v1/tenants         200, a list: per tenant its readiness, what is queued, what is not in order
     POST   /v1/tenants         201 once its lists are read and its nodes mirrored; 400 bad description,
-                               409 name or namespace is taken, 504 its API server could not be read in time;
+                               409 name, namespace or what bounds it is taken, 507 the host has no room for
+                               what it is to be sure of (`error` tells what is free), 504 its API server could
+                               not be read in time;
                                with a `gateway` the kubelet of its nodes listens as long as it is carried
     DELETE /v1/tenants/{name}  200 when nothing of it runs any more; 404 unknown
     POST   /v1/tenants/{name}/baseline  200 once the present state is taken as the baseline; 404 unknown,
@@ -39,6 +41,7 @@ from vcluster_syncer.config import (
     parse_restore,
     parse_tenant,
 )
+from vcluster_syncer.engine.ground import NoRoom, NotBounded
 from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
@@ -61,6 +64,8 @@ _STATUS: dict[type[Exception], int] = {
     NoSuchTenant: 404,
     NoSuchCheckpoint: 404,
     TenantExists: 409,
+    NotBounded: 409,
+    NoRoom: 507,
     EndpointExists: 409,
     NotListening: 400,
     NotSynced: 504,
@@ -151,7 +156,7 @@ class _Doorway:
             port = await self._gateways.add(name, config.gateway)
             tenant = replace(tenant, kubelet_address=config.gateway.address, kubelet_port=port)
         try:
-            await self._tenants.add(tenant, server)
+            await self._tenants.add(tenant, server, config.terms)
         except BaseException:
             if config.gateway is not None:
                 await self._gateways.remove(name)

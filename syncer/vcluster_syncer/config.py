@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 import orjson
 
+from vcluster_syncer.isolation import LEVELS, NO_TERMS, Terms
 from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, SECRETS, Import, Tenant
+from vcluster_syncer.quantities import parse
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -96,6 +98,8 @@ class TenantConfig:
     """Credentials for the virtual API server."""
     recycle: RecycleConfig | None = None
     """How it can be put back to its baseline; None if it can't."""
+    terms: Terms = NO_TERMS
+    """What of the host it is sure of, and what bounds it there."""
     gateway: EndpointConfig | None = None
     """None: there are no logs to be had of its pods, and no way into them."""
 
@@ -148,7 +152,11 @@ def parse_tenant(body: bytes) -> TenantConfig:
     spread = spaces.take("mode", str, "single")
     if spread not in ("single", "each"):
         raise ConfigError(f"tenant.namespaces: mode must be single or each, it is {spread!r}")
+    terms = _parse_terms(fields)
+    if spread == "each" and terms.is_bounded:
+        raise ConfigError("tenant.isolation: it bounds one host namespace, and tenant.namespaces mode each has many")
     config = TenantConfig(
+        terms=terms,
         kubeconfig=Path(virtual.required("kubeconfig")),
         recycle=_parse_recycle(fields),
         gateway=_parse_gateway(fields),
@@ -169,6 +177,27 @@ def parse_tenant(body: bytes) -> TenantConfig:
     for part in (virtual, nodes, spaces, fields):
         part.nothing_else()
     return config
+
+
+def _parse_terms(tenant: _Fields) -> Terms:
+    """Read `reserve` and `isolation`."""
+    isolation = tenant.mapping("isolation", optional=True)
+    limits = isolation.mapping("limits", optional=True)
+    network_policy = isolation.flag("network_policy")
+    level = isolation.take("pod_security", str, "")
+    if level not in ("", *LEVELS):
+        raise ConfigError(f"{isolation.source}: pod_security must be one of {', '.join(LEVELS)}, it is {level!r}")
+    terms = Terms(
+        reserve=tenant.mapping("reserve", optional=True).quantities(),
+        quota=isolation.mapping("quota", optional=True).quantities(),
+        limits=limits.mapping("default", optional=True).quantities(),
+        requests=limits.mapping("default_request", optional=True).quantities(),
+        pod_security=level,
+        network_policy=network_policy,
+    )
+    for part in (isolation, limits):
+        part.nothing_else()
+    return terms
 
 
 def _parse_pattern(spaces: _Fields) -> str:
@@ -351,6 +380,25 @@ class _Fields:
             if not isinstance(value, str):
                 raise ConfigError(f"{self.source}: {name} must be text, it is {value!r}")
         return dict(self._values)
+
+    def flag(self, name: str) -> bool:
+        """A field that is true or false, and false where it is missing."""
+        self._asked.append(name)
+        value = self._values.get(name, False)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{self.source}: {name} must be true or false, it is {value!r}")
+        return value
+
+    def quantities(self) -> dict[str, str]:
+        """All fields, each of which must be an amount of a resource."""
+        found = {}
+        for name, value in self._values.items():
+            try:
+                found[name] = str(value)
+                parse(found[name])
+            except ValueError as error:
+                raise ConfigError(f"{self.source}: {name}: {error}") from error
+        return found
 
     def flags(self) -> dict[str, bool]:
         """All fields, each of which must be true or false."""

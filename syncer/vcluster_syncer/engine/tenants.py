@@ -13,8 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from vcluster_syncer.engine import ground
 from vcluster_syncer.engine.metrics import Metrics
 from vcluster_syncer.engine.tenant import Insight, NotSynced, Surroundings, TenantSync
+from vcluster_syncer.isolation import NO_TERMS, Terms
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import Tenant, World
 from vcluster_syncer.switches import refuse_unfit
@@ -36,6 +38,7 @@ class _Carried:
     server: Server
     ready: asyncio.Future[None]
     task: asyncio.Task[None] | None = None
+    terms: Terms = NO_TERMS
     failures: int = 0
     last_failure: str = ""
 
@@ -57,10 +60,11 @@ class Tenants:
         finally:
             await asyncio.gather(*(tenants.remove(name) for name in list(tenants._carried)))
 
-    async def add(self, tenant: Tenant, server: Server) -> None:
-        """Carry a tenant; returns once its objects were read and each was looked at.
+    async def add(self, tenant: Tenant, server: Server, terms: Terms = NO_TERMS) -> None:
+        """Carry a tenant, on `terms` if any; returns once its objects were read and each was looked at.
 
-        TenantExists, NotSynced, or NoSuchTenant if it was removed meanwhile. After an error it is not carried.
+        TenantExists, NoRoom, NotBounded, NotSynced, or NoSuchTenant if it was removed meanwhile. After an error it is
+        not carried.
         """
         refuse_unfit(tenant, self._around.kinds)
         for name, other in self._carried.items():
@@ -70,14 +74,29 @@ class Tenants:
                     "DELETE it first, or choose another name and namespace"
                 )
         sync = TenantSync(tenant, server, self._around)
-        carried = _Carried(sync, server, asyncio.get_running_loop().create_future())
+        carried = _Carried(sync, server, asyncio.get_running_loop().create_future(), terms=terms)
         self._carried[tenant.name] = carried
+        try:
+            await ground.prepare(self._around.host.client, tenant, terms)
+        except BaseException:
+            await self._forget(tenant.name, carried)
+            raise
+        await self._start(carried)
+
+    async def _forget(self, name: str, carried: _Carried) -> None:
+        """Take back what `add` began, unless somebody else did, or has begun it anew."""
+        if self._carried.get(name) is carried:
+            await self.remove(name)
+
+    async def _start(self, carried: _Carried) -> None:
+        tenant, server = carried.sync.tenant, carried.server
+        if self._carried.get(tenant.name) is not carried:
+            raise NoSuchTenant(f"tenant {tenant.name!r} was removed before it was ready")
         carried.task = asyncio.create_task(self._carry(carried, server), name=f"tenant {tenant.name}")
         try:
             await asyncio.shield(carried.ready)
         except BaseException:
-            if self._carried.get(tenant.name) is carried:
-                await self.remove(tenant.name)
+            await self._forget(tenant.name, carried)
             raise
 
     async def restart(self, name: str) -> None:
@@ -86,11 +105,21 @@ class Tenants:
         if carried is None:
             raise NoSuchTenant(f"no tenant {name!r}; there are: {', '.join(self._carried) or 'none'}")
         tenant, server = carried.sync.tenant, carried.server
-        await self.remove(name)
-        await self.add(tenant, server)
+        await self._stop(name)
+        fresh = TenantSync(tenant, server, self._around)
+        again = _Carried(fresh, server, asyncio.get_running_loop().create_future(), terms=carried.terms)
+        self._carried[name] = again
+        await self._start(again)
 
     async def remove(self, name: str) -> None:
-        """Stop carrying a tenant: when this returns, its tasks have ended and its connections are closed."""
+        """Stop carrying a tenant: when this returns, its tasks have ended and its connections are closed.
+
+        What was reserved for it is free again.
+        """
+        carried = await self._stop(name)
+        await ground.release(self._around.host.client, carried.sync.tenant, carried.terms)
+
+    async def _stop(self, name: str) -> _Carried:
         carried = self._carried.pop(name, None)
         if carried is None:
             raise NoSuchTenant(f"no tenant {name!r}; there are: {', '.join(self._carried) or 'none'}")
@@ -102,6 +131,7 @@ class Tenants:
         elif carried.ready.exception() is not None:
             # Seen by `add`, or nobody asks any more.
             pass
+        return carried
 
     async def drained(self, name: str, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
         """Wait until nothing is left of a tenant's objects that are gone; see `TenantSync.drained`."""

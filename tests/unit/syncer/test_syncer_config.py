@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from vcluster_syncer.config import ConfigError, load, parse_config, parse_tenant
+from vcluster_syncer.isolation import Terms
 
 CONFIG = {"host": {"kubeconfig": "/k"}, "admin": {"unix": "/s"}, "patrol_seconds": 60, "log_level": "debug"}
 TENANT = {
@@ -85,6 +86,24 @@ def test_a_tenant_may_share_nodes():
     assert not tenant(nodes={"mode": "shared"}).tenant.private_nodes
 
 
+def test_the_terms_of_a_tenant_are_read():
+    assert tenant().terms == Terms()
+    isolation = {
+        "quota": {"pods": 20},
+        "limits": {"default": {"cpu": "1"}, "default_request": {"cpu": "100m"}},
+        "pod_security": "baseline",
+        "network_policy": True,
+    }
+    assert tenant(isolation=isolation, reserve={"cpu": "2"}).terms == Terms(
+        reserve={"cpu": "2"},
+        quota={"pods": "20"},
+        limits={"cpu": "1"},
+        requests={"cpu": "100m"},
+        pod_security="baseline",
+        network_policy=True,
+    )
+
+
 def test_a_tenant_may_have_a_host_namespace_for_each_of_its_own():
     assert not tenant().tenant.each_namespace
     config = tenant(namespaces={"mode": "each", "pattern": "team-{namespace}"})
@@ -105,6 +124,16 @@ def test_what_of_the_host_a_tenant_is_shown():
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
+        ({"isolation": {"pod_security": "high"}}, "pod_security must be one of privileged, baseline, restricted"),
+        ({"isolation": {"quota": {"cpu": "much"}}}, "tenant.isolation.quota: cpu: 'much' is no quantity"),
+        ({"isolation": {"limits": {"max": {}}}}, "tenant.isolation.limits: unknown max"),
+        ({"isolation": {"network_policy": 1}}, "network_policy must be true or false, it is 1"),
+        ({"isolation": {"quotas": {}}}, "tenant.isolation: unknown quotas"),
+        ({"reserve": {"cpu": None}}, "tenant.reserve: cpu: 'None' is no quantity"),
+        (
+            {"isolation": {"network_policy": True}, "namespaces": {"mode": "each"}},
+            "it bounds one host namespace, and tenant.namespaces mode each has many",
+        ),
         ({"namespaces": {"mode": "many"}}, "mode must be single or each, it is 'many'"),
         ({"namespaces": {"pattern": "{name}"}}, "pattern may have {tenant}, {namespace}, small letters"),
         ({"namespaces": {"patern": "x"}}, "tenant.namespaces: unknown patern"),
