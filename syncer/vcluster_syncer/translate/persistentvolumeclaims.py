@@ -30,7 +30,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 from vcluster_syncer.translate import metadata, node_names, volume_names
 from vcluster_syncer.translate.scrub import messages, scrubber
 
@@ -94,9 +94,11 @@ def to_host(key: Key, virtual: Object, host: Object | None, world: World) -> dic
     spec = {field: virtual["spec"][field] for field in _SPEC if field in virtual["spec"]}
     for field, source in _sources(virtual):
         if used := _source_key(source, key.namespace):
+            there = host_namespace_of(tenant, used.namespace)
             spec[field] = {
                 **{name: value for name, value in source.items() if name != "namespace"},
                 "name": host_name(tenant.name, *used),
+                **({"namespace": there} if there != host_namespace_of(tenant, key.namespace) else {}),
             }
     if (wish := virtual["spec"].get("volumeName")) and not _is_bound(virtual):
         spec["volumeName"] = wish

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import (
+    NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     STORAGE_CLASSES,
@@ -239,11 +240,20 @@ def _shown_as(name: str, world: World) -> Key | None:
     return None
 
 
+def _is_ours(volume: Object, world: World) -> bool:
+    namespace = (volume["spec"].get("claimRef") or {}).get("namespace")
+    kind = world.kind(NAMESPACES) if world.tenant.each_namespace else None
+    if kind is None:
+        return bool(namespace == world.tenant.host_namespace)
+    host = world.host_named(NAMESPACES, namespace or "")
+    return host is not None and kind.host_key(host, world.tenant) is not None
+
+
 def _give_up(volume: Object, world: World) -> Sequence[Action]:
     """Delete a host volume that outlived its claim, once its user has deleted what stood for it."""
     own, spec = volume["metadata"], volume["spec"]
     is_left = _phase(volume) in _ENDED and spec.get(_POLICY) == "Retain"
-    if not is_left or not _may_write(world) or decide.is_terminating(volume):
+    if not is_left or not _may_write(world) or not _is_ours(volume, world) or decide.is_terminating(volume):
         return ()
     if _shown_as(own["name"], world) is not None or volume_names.claim_of(volume, world) is not None:
         return ()
@@ -267,9 +277,11 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
 
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    # Reserved for a claim of the tenant's: nobody else's volumes are even remembered.
-    reference = host["spec"].get("claimRef") or {}
-    return Key("", host["metadata"]["name"]) if reference.get("namespace") == tenant.host_namespace else None
+    # Reserved for a claim of the tenant's: nobody else's volumes are even remembered, unless their namespaces have to
+    # be seen to know whose they are.
+    namespace = (host["spec"].get("claimRef") or {}).get("namespace")
+    is_near = namespace == tenant.host_namespace or (tenant.each_namespace and namespace)
+    return Key("", host["metadata"]["name"]) if is_near else None
 
 
 def _wakes(item: Object, world: World) -> Iterable[Reference]:

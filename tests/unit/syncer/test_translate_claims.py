@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syncer_worlds import Worlds, tenant
 from vcluster_syncer.model import (
+    NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     CreateHost,
@@ -14,7 +15,7 @@ from vcluster_syncer.model import (
     Key,
     Refuse,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import host_name, host_namespace_of
 
 KEY = Key("default", "data")
 NAME = host_name("vc-a1", *KEY)
@@ -220,6 +221,30 @@ def test_a_volume_of_another_namespace_of_the_host_is_not_ours(worlds: Worlds) -
     assert kind.host_key({**item, "spec": {"claimRef": {"namespace": "vc-a1-ns"}}}, worlds.tenant) == Key("", "pv")
 
 
+def each_namespace() -> tuple[Worlds, str]:
+    """A tenant whose virtual namespaces have host namespaces of their own, and the name of `default`'s."""
+    worlds = Worlds(tenant(each_namespace=True), on=[MODES[0], "to_host.namespaces"])
+    worlds.settle(NAMESPACES, Key("", "default"))
+    return worlds, host_namespace_of(worlds.tenant, "default")
+
+
+def test_claims_are_bound_in_a_host_namespace_of_their_own() -> None:
+    worlds, namespace = each_namespace()
+    bound(worlds)
+    assert host_claim(worlds)["metadata"]["namespace"] == namespace
+    assert stand_in(worlds)["spec"]["claimRef"]["namespace"] == "default"
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_only_what_is_left_in_a_namespace_of_ours_is_given_up(is_ours: bool) -> None:
+    worlds, namespace = each_namespace()
+    reference = {"namespace": namespace if is_ours else "somebodys", "name": "old", "uid": "x"}
+    spec = {"claimRef": reference, "persistentVolumeReclaimPolicy": "Retain"}
+    host = worlds.put_host(PERSISTENT_VOLUMES, VOLUME, spec=spec, status={"phase": "Released"})
+    assert worlds.kinds[PERSISTENT_VOLUMES].host_key(host, worlds.tenant) == Key("", VOLUME)
+    assert bool(worlds.look(PERSISTENT_VOLUMES, Key("", VOLUME))) == is_ours
+
+
 @pytest.mark.parametrize(("mode", "policy"), [(MODES[0], "Retain"), (MODES[1], "Delete")])
 def test_what_becomes_of_the_data_is_the_users_decision_where_it_may_be(mode: str, policy: str) -> None:
     worlds = worlds_of(mode)
@@ -284,6 +309,13 @@ def test_a_claim_is_filled_from_one_of_another_namespace(worlds: Worlds) -> None
     settle(worlds)
     assert host_claim(worlds)["spec"]["dataSourceRef"]["name"] == host_name("vc-a1", "shop", "old")
     assert "namespace" not in host_claim(worlds)["spec"]["dataSourceRef"]
+
+
+def test_where_namespaces_are_apart_on_the_host_it_names_the_one_there() -> None:
+    worlds, _ = each_namespace()
+    claim(worlds, dataSourceRef={"kind": "PersistentVolumeClaim", "name": "old", "namespace": "shop"})
+    settle(worlds)
+    assert host_claim(worlds)["spec"]["dataSourceRef"]["namespace"] == host_namespace_of(worlds.tenant, "shop")
 
 
 def test_what_is_not_on_the_host_can_fill_no_claim(worlds: Worlds) -> None:
