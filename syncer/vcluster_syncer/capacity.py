@@ -4,6 +4,9 @@ Each tenant that is to be sure of its room says on its host namespace how much i
 The one rule: promised is promised. What others have reserved is taken even while it is idle, and what pods use beyond
 that is taken, too; a cluster that would get less than it asks for is refused before anybody has it.
 
+Who asks says so before he looks, and what others ask for counts as if it were theirs. So of two that ask at once at
+least one sees the other, and the host is never promised twice; they may both be refused, and then ask again.
+
 Room is counted over all nodes together, so a single pod may still be too large for each of them.
 """
 
@@ -26,10 +29,16 @@ _ENDED: Final = frozenset({"Succeeded", "Failed"})
 _KEEPING_AWAY: Final = frozenset({"NoSchedule", "NoExecute"})
 
 
-def note(reserve: Mapping[str, str], tenant: Tenant) -> str:
-    """Return what a namespace says of its reservation."""
+def note(reserve: Mapping[str, str], tenant: Tenant, *, asking: bool = False) -> str:
+    """Return what a namespace says of its reservation; `asking` while it is not granted."""
     nodes = "private" if tenant.private_nodes else "shared"
-    return json.dumps({"nodes": nodes, "resources": dict(reserve)}, separators=(",", ":"), sort_keys=True)
+    said: dict[str, object] = {"nodes": nodes, "resources": dict(reserve), **({"asking": True} if asking else {})}
+    return json.dumps(said, separators=(",", ":"), sort_keys=True)
+
+
+def is_contested(tenant: Tenant, namespaces: Sequence[Object]) -> bool:
+    """Tell whether somebody else asks at this moment, so that a refusal may be due to him who may be refused, too."""
+    return any(_noted(one).get("asking") for one in namespaces if one["metadata"]["name"] != tenant.host_namespace)
 
 
 def refusal(
@@ -42,7 +51,7 @@ def refusal(
 ) -> str:
     """Tell why `reserve` can't be kept for a tenant whose namespace says so already; empty if it can."""
     usable = [node for node in nodes if _is_usable(node, tenant)]
-    reserved = _reserved_before(tenant, namespaces)
+    reserved = _reserved(tenant, namespaces)
     names = {node["metadata"]["name"] for node in usable}
     used: dict[str, list[Amounts]] = {}
     for pod in pods:
@@ -118,31 +127,28 @@ def _is_usable(node: Object, tenant: Tenant) -> bool:
     return is_ready and "allocatable" in (node.get("status") or {})
 
 
-def _reserved_before(tenant: Tenant, namespaces: Sequence[Object]) -> dict[str, Amounts]:
-    """What other namespaces keep of the nodes that this tenant would share with them.
-
-    Of two that reserve at the same moment the older counts for the younger, so that one of them gets the room.
-    """
+def _reserved(tenant: Tenant, namespaces: Sequence[Object]) -> dict[str, Amounts]:
+    """What other namespaces keep, or ask for at this moment, of the nodes that this tenant would share with them."""
     if tenant.private_nodes:
         return {}
-    ages = {one["metadata"]["name"]: one["metadata"].get("creationTimestamp") or "" for one in namespaces}
-    own = (ages.get(tenant.host_namespace, "~"), tenant.host_namespace)
-    found = {}
-    for one in namespaces:
-        name = one["metadata"]["name"]
-        if name == tenant.host_namespace or (ages[name], name) > own:
-            continue
-        if amounts := _noted(one):
-            found[name] = amounts
-    return found
+    others = (one for one in namespaces if one["metadata"]["name"] != tenant.host_namespace)
+    return {one["metadata"]["name"]: amounts for one in others if (amounts := _amounts(_noted(one)))}
 
 
-def _noted(namespace: Object) -> Amounts:
+def _noted(namespace: Object) -> Object:
     try:
         found = json.loads(ownership.annotations_of(namespace).get(RESERVED, "{}"))
-        if found.get("nodes") != "shared":
-            return {}
-        return {name: parse(value) for name, value in found["resources"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _amounts(noted: Object) -> Amounts:
+    resources = noted.get("resources")
+    if noted.get("nodes") != "shared" or not isinstance(resources, dict):
         # Nobody's promise can be read from it.
+        return {}
+    try:
+        return {name: parse(value) for name, value in resources.items()}
+    except (ValueError, TypeError):
         return {}

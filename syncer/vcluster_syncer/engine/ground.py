@@ -5,10 +5,13 @@ The one rule: all or nothing that others could notice. A tenant that is refused 
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 from typing import Any
 
 from vcluster_syncer import capacity, decide, isolation
+from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import list_all
 from vcluster_syncer.isolation import Terms
 from vcluster_syncer.kube import requests
@@ -23,14 +26,26 @@ class NoRoom(Exception):
     """The host can't keep what a tenant is to have; the message tells what is free."""
 
 
+class _Contested(NoRoom):
+    """There may be room once somebody who asks at this moment has his answer."""
+
+
 class NotBounded(Exception):
     """A tenant's bounds can't be drawn; the message tells what is in the way."""
 
 
-async def prepare(host: Client, tenant: Tenant, terms: Terms) -> None:
+async def prepare(host: Client, tenant: Tenant, terms: Terms, *, timing: Timing, jitter: random.Random) -> None:
     """Reserve and bound; NoRoom, NotBounded or KubeError if that can't be."""
     if terms.reserve:
-        await _reserve(host, tenant, terms)
+        for attempt in range(1, timing.contests + 1):
+            try:
+                await _reserve(host, tenant, terms)
+            except _Contested as error:
+                if attempt == timing.contests:
+                    raise NoRoom(str(error)) from error
+                await asyncio.sleep(timing.contested.after(attempt, jitter=jitter))
+            else:
+                break
     if terms.is_bounded:
         await _bound(host, tenant, terms)
 
@@ -40,7 +55,7 @@ async def release(host: Client, tenant: Tenant, terms: Terms) -> None:
     if not terms.reserve:
         return
     try:
-        await _note(host, tenant, {"annotations": {capacity.RESERVED: None}})
+        await _say(host, tenant, None)
     except NotFound:
         pass
     except KubeError as error:
@@ -49,12 +64,14 @@ async def release(host: Client, tenant: Tenant, terms: Terms) -> None:
 
 async def _reserve(host: Client, tenant: Tenant, terms: Terms) -> None:
     # Said first and checked afterwards, so that whoever asks at the same moment sees it.
-    await _note(host, tenant, {"annotations": {capacity.RESERVED: capacity.note(terms.reserve, tenant)}})
+    await _say(host, tenant, capacity.note(terms.reserve, tenant, asking=True))
     try:
         nodes, pods, namespaces = [(await list_all(host, resource))[0] for resource in (NODES, PODS, NAMESPACES)]
         why = capacity.refusal(tenant, terms.reserve, nodes=nodes, pods=pods, namespaces=namespaces)
         if why:
-            raise NoRoom(why)  # noqa: TRY301 - what follows is for it and for errors alike
+            kind = _Contested if capacity.is_contested(tenant, namespaces) else NoRoom
+            raise kind(why)  # noqa: TRY301 - what follows is for it and for errors alike
+        await _say(host, tenant, capacity.note(terms.reserve, tenant))
     except BaseException:
         await release(host, tenant, terms)
         raise
@@ -94,6 +111,10 @@ async def _put(host: Client, tenant: Tenant, resource: Resource, wanted: Object 
         await host.send(requests.delete(resource, namespace=namespace, name=name, uid=uid))
     elif patch := decide.fields_patch(there, wanted, ("spec",)):
         await host.send(requests.merge_patch(resource, namespace=namespace, name=name, uid=uid, patch=patch))
+
+
+async def _say(host: Client, tenant: Tenant, reserved: str | None) -> None:
+    await _note(host, tenant, {"annotations": {capacity.RESERVED: reserved}})
 
 
 async def _note(host: Client, tenant: Tenant, metadata: dict[str, Any]) -> None:

@@ -77,7 +77,8 @@ class Tenants:
         carried = _Carried(sync, server, asyncio.get_running_loop().create_future(), terms=terms)
         self._carried[tenant.name] = carried
         try:
-            await ground.prepare(self._around.host.client, tenant, terms)
+            around = self._around
+            await ground.prepare(around.host.client, tenant, terms, timing=around.timing, jitter=around.jitter)
         except BaseException:
             await self._forget(tenant.name, carried)
             raise

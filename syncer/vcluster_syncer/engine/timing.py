@@ -48,6 +48,10 @@ class Timing:
     """Between full comparisons of memory with the servers; each waits 0.9 to 1.1 times that."""
     synced: float = 60.0
     """How long a new tenant may take until its lists are read."""
+    contests: int = 8
+    """So often a tenant asks for room while others do."""
+    contested: Backoff = Backoff(first=0.1, longest=2.0)
+    """Between its questions."""
     settled: float = 10.0
     """How long a new tenant may take to look at everything once before it is reported ready all the same."""
     restart: Backoff = Backoff(first=1.0, longest=60.0)

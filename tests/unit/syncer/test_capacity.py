@@ -57,13 +57,13 @@ def pod(namespace: str, cpu: str | None = "1", node: str | None = "n", phase: st
     return {"metadata": {"namespace": namespace, "name": "p"}, "spec": spec, "status": {"phase": phase}}
 
 
-def space(name: str, reserve: dict[str, str] | None = None, age: str = "2026-01-01", **changes: Any) -> dict[str, Any]:
+def space(name: str, reserve: dict[str, str] | None = None, asking: bool = False, **changes: Any) -> dict[str, Any]:
     owner = tenant(name, **{"private_nodes": False, **changes})
-    annotations = {capacity.RESERVED: capacity.note(reserve, owner)} if reserve else {}
-    return {"metadata": {"name": name, "creationTimestamp": age, "annotations": annotations}}
+    annotations = {capacity.RESERVED: capacity.note(reserve, owner, asking=asking)} if reserve else {}
+    return {"metadata": {"name": name, "annotations": annotations}}
 
 
-OWN = space("vc-new-ns", {"cpu": "4"}, age="2026-06-01")
+OWN = space("vc-new-ns", {"cpu": "4"}, asking=True)
 
 
 def refusal(reserve: dict[str, str], *, of: Any = SHARED, **there: Any) -> str:
@@ -103,10 +103,8 @@ def test_what_fits_is_not_refused_and_what_does_not_is_told_with_figures() -> No
         # Promised is promised, used or not; what is used beyond it counts, too, scheduled or not.
         ({"namespaces": [OWN, space("vc-old", {"cpu": "3"})], "pods": [pod("vc-old", "2")]}, "1"),
         ({"namespaces": [OWN, space("vc-old", {"cpu": "1"})], "pods": [pod("vc-old", "2", node=None)]}, "2"),
-        # Of two at once, the older gets the room.
-        ({"namespaces": [OWN, space("vc-young", {"cpu": "3"}, age="2026-07-01")]}, "4"),
-        ({"namespaces": [OWN, space("a", {"cpu": "3"}, age="2026-06-01")]}, "1"),
-        ({"namespaces": [OWN, space("z", {"cpu": "3"}, age="2026-06-01")]}, "4"),
+        # What is asked for at the same moment may have been granted when this is read.
+        ({"namespaces": [OWN, space("vc-other", {"cpu": "3"}, asking=True)]}, "1"),
         # Of nodes of its own.
         ({"namespaces": [OWN, space("vc-old", {"cpu": "3"}, private_nodes=True)]}, "4"),
     ],
@@ -120,6 +118,12 @@ def test_what_is_free(there: dict[str, Any], free: str) -> None:
 def test_a_promise_that_cannot_be_read_binds_nobody(text: str) -> None:
     odd = {"metadata": {"name": "odd", "annotations": {capacity.RESERVED: text}}}
     assert refusal({"cpu": "4"}, namespaces=[OWN, odd]) == ""
+
+
+def test_a_refusal_while_others_ask_may_not_be_the_last_word() -> None:
+    asking, granted = space("a", {"cpu": "3"}, asking=True), space("b", {"cpu": "3"})
+    assert capacity.is_contested(SHARED, [OWN, asking, granted])
+    assert not capacity.is_contested(SHARED, [OWN, granted])
 
 
 def test_a_tenant_with_nodes_of_its_own_asks_only_them() -> None:
@@ -164,7 +168,7 @@ def test_no_more_is_ever_promised_than_there_is(promised: list[int], asked: int)
     kept = 0
     for number, amount in enumerate([*promised, asked]):
         name = f"vc-{number}"
-        mine = space(f"{name}-ns", {"cpu": f"{amount}m"}, age=f"2026-01-0{number + 1}")
+        mine = space(f"{name}-ns", {"cpu": f"{amount}m"})
         if not refusal({"cpu": f"{amount}m"}, of=tenant(name, private_nodes=False), namespaces=[*spaces, mine]):
             spaces.append(mine)
             kept += amount
