@@ -81,12 +81,12 @@ class Latency:
         """Keep what the pass did not get done for the next one, and drop what nothing follows from."""
         match outcome:
             case Done() | Refused():
-                is_over = not changes.has_bound
+                is_over = True
             case Later(seconds, _):
                 is_over = seconds > _SOON_SECONDS
             case _:
                 is_over = False
-        if changes.seen and not is_over:
+        if changes.seen and (changes.has_bound or not is_over):
             younger = self._open.get(reference)
             seen = changes.seen if younger is None else {**younger.seen, **changes.seen}
             self._open[reference] = Changes(seen)

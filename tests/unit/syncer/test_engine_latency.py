@@ -90,9 +90,10 @@ def test_what_nothing_follows_from_is_not_timed_and_not_remembered(latency, dura
     assert durations.count("widgets", TO_HOST) == 0
 
 
-def test_a_binding_is_not_the_status_that_users_wait_for(latency, durations, clock):
+@pytest.mark.parametrize("outcome", [DONE, Later(3000.0, "the token's renewal")])
+def test_a_binding_is_not_the_status_that_users_wait_for(latency, durations, clock, outcome):
     latency.changed(TO_VIRTUAL, REFERENCE)
-    one_pass(latency, BIND)
+    one_pass(latency, BIND, outcome=outcome)
     clock.now = 4.0
     one_pass(latency, IN_VIRTUAL)
     assert sum_of(durations, TO_VIRTUAL) == 4.0
