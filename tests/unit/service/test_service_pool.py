@@ -72,6 +72,16 @@ def test_the_host_alone_can_be_wanted():
     assert do(books) == [StartHost()]
 
 
+@pytest.mark.parametrize(
+    ("expected", "spares"), [({}, 1), ({A.version: 1}, 0), ({A.version: 2}, 0), ({A.version: 3}, 1)]
+)
+def test_when_two_asked_who_were_not_expected_so_is_another(expected, spares):
+    books = pool(size=9, starts=9)
+    for worker in (1, 2):
+        ask(books, expected=expected, worker=worker)
+    assert do(books).count(Prepare(key=A)) == 2 + spares
+
+
 def test_spares_are_shared_among_versions():
     view = View(
         limits=Limits(size=9, spares=4, starts=9),
