@@ -8,9 +8,10 @@ RUN := $(UV) run --frozen --no-sync
 VERSIONS ?= 1.36
 N ?= 100
 SEED ?= 0
+CHAOS ?= 600
 export PYTHONWARNINGS ?=
 
-.PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench soak clean
+.PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench soak chaos clean
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -62,6 +63,9 @@ bench: binaries ## side by side: envtest, a bare API server, pytest-vcluster
 
 soak: binaries ## N (100) random leases, each cluster compared with a fresh one when it is handed out
 	@$(RUN) python -m soak $(N) --seed $(SEED) --versions "$$(echo $(VERSIONS) | tr ' ' ',')"
+
+chaos: binaries ## random edits, faults and kill -9 for CHAOS (600) seconds each, judged by an oracle
+	@PYTEST_VCLUSTER_CHAOS_SECONDS=$(CHAOS) $(RUN) pytest tests/integration/test_syncer_random.py -q
 
 clean: ## remove what make and the tools made here (not the binary cache)
 	rm -rf .make .venv .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
