@@ -1,8 +1,8 @@
 """Nodes: the host's, mirrored into the virtual cluster.
 
 Labels, taints, capacity and conditions are what the host's scheduler goes by, so DaemonSets, selectors and `kubectl
-describe` mean what they say. The one rule is three-way: an annotation remembers what was mirrored; that follows the
-host, and what users add in the virtual cluster stays.
+describe` mean what they say. The one rule is three-way: an annotation remembers what both sides had, so that a change
+of either is known as such; what becomes of one that a user makes is in `node_settings`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from vcluster_syncer.model import (
     Key,
     Kind,
     Object,
+    PatchHost,
     PatchVirtual,
     Reference,
     Rule,
@@ -29,11 +30,13 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import kubelets, node_names
+from vcluster_syncer.translate import kubelets, node_names, node_settings
 from vcluster_syncer.translate.scrub import messages
 
 MIRRORED: Final = f"{ownership.PREFIX}mirrored"
-"""Annotation of a virtual node: JSON, which labels, annotations and taints came from the host."""
+"""Annotation of a virtual node: JSON, which annotations came from the host, and the settings both sides had."""
+TOLD: Final = f"{ownership.PREFIX}told"
+"""Annotation of a private host node: JSON, the settings that came from the virtual cluster; null: it took them away."""
 _STATUS: Final = (
     "addresses",
     "allocatable",
@@ -46,19 +49,6 @@ _STATUS: Final = (
     "runtimeHandlers",
 )
 _FIXED: Final = ("podCIDR", "podCIDRs", "providerID")
-# Put on by the virtual API server's admission, or by controllers that only the host has.
-_CONDITION_TAINTS: Final = frozenset(
-    f"node.kubernetes.io/{condition}"
-    for condition in (
-        "disk-pressure",
-        "memory-pressure",
-        "network-unavailable",
-        "not-ready",
-        "pid-pressure",
-        "unreachable",
-        "unschedulable",
-    )
-)
 
 
 def _shown(pairs: Object, host: Object, name: str) -> dict[str, str]:
@@ -66,21 +56,13 @@ def _shown(pairs: Object, host: Object, name: str) -> dict[str, str]:
     return {key: value.replace(there, name) for key, value in pairs.items() if not key.startswith(ownership.PREFIX)}
 
 
-def _identity(taint: Object) -> tuple[str, str]:
-    return taint["key"], taint["effect"]
+def _host_settings(key: Key, host: Object) -> node_settings.Settings:
+    return node_settings.of(host, _shown(ownership.labels_of(host), host, key.name))
 
 
-def _metadata(key: Key, host: Object) -> dict[str, dict[str, str]]:
-    labels = _shown(ownership.labels_of(host), host, key.name)
-    annotations = _shown(ownership.annotations_of(host), host, key.name)
-    mirrored = {
-        "annotations": sorted(annotations),
-        "labels": sorted(labels),
-        "taints": sorted(_identity(taint) for taint in host["spec"].get("taints") or ()),
-        "unschedulable": bool(host["spec"].get("unschedulable")),
-    }
-    annotations[MIRRORED] = json.dumps(mirrored, separators=(",", ":"), sort_keys=True)
-    return {"labels": labels, "annotations": annotations}
+def _note(annotations: Mapping[str, str], settings: node_settings.Settings) -> str:
+    noted = {"annotations": sorted(annotations), **settings.as_json()}
+    return json.dumps(noted, separators=(",", ":"), sort_keys=True)
 
 
 def status_to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
@@ -99,48 +81,57 @@ def status_to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
 def to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
     """Make the virtual node of a host node."""
     spec = {field: host["spec"][field] for field in (*_FIXED, "taints", "unschedulable") if host["spec"].get(field)}
+    settings, annotations = _host_settings(key, host), _shown(ownership.annotations_of(host), host, key.name)
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": key.name, **_metadata(key, host)},
+        "metadata": {
+            "name": key.name,
+            "labels": dict(settings.labels),
+            "annotations": {**annotations, MIRRORED: _note(annotations, settings)},
+        },
         "spec": spec,
         "status": status_to_virtual(key, host, tenant),
     }
 
 
-def _mirrored(virtual: Object) -> Mapping[str, Any]:
+def _remembered(node: Object, note: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(ownership.annotations_of(virtual).get(MIRRORED, "{}"))
+        found = json.loads(ownership.annotations_of(node).get(note, "{}"))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _taints(virtual: Object, host: Object, mirrored: Mapping[str, Any]) -> list[Object] | None:
-    here = {_identity(taint): taint for taint in virtual["spec"].get("taints") or ()}
-    there = {_identity(taint): taint for taint in host["spec"].get("taints") or ()}
-    once = {(key, effect) for key, effect in mirrored.get("taints") or ()}
-    added = {known: taint for known, taint in here.items() if known not in once and known[0] not in _CONDITION_TAINTS}
-    wanted = {**added, **there}
-    return None if wanted == here else list(wanted.values())
+def _annotations(
+    key: Key, virtual: Object, host: Object, mirrored: Mapping[str, Any], noted: node_settings.Settings
+) -> Object:
+    here, wanted = ownership.annotations_of(virtual), _shown(ownership.annotations_of(host), host, key.name)
+    wanted[MIRRORED] = _note(wanted, noted)
+    changed: dict[str, str | None] = {name: value for name, value in wanted.items() if here.get(name) != value}
+    changed.update((name, None) for name in mirrored.get("annotations") or () if name in here and name not in wanted)
+    return changed
 
 
-def _patch(key: Key, virtual: Object, host: Object) -> dict[str, Any]:
-    mirrored, patch = _mirrored(virtual), dict[str, Any]()
-    for field, wanted in _metadata(key, host).items():
-        here = virtual["metadata"].get(field) or {}
-        changed: dict[str, str | None] = {name: value for name, value in wanted.items() if here.get(name) != value}
-        changed.update((name, None) for name in mirrored.get(field) or () if name in here and name not in wanted)
-        if changed:
-            patch.setdefault("metadata", {})[field] = changed
-    spec: dict[str, Any] = {}
-    if (taints := _taints(virtual, host, mirrored)) is not None:
-        spec["taints"] = taints or None
-    cordoned = bool(host["spec"].get("unschedulable"))
-    # A cordon of the user's own is not lifted; one that came from the host is.
-    if cordoned != bool(virtual["spec"].get("unschedulable")) and (cordoned or mirrored.get("unschedulable")):
-        spec["unschedulable"] = cordoned or None
-    return {**patch, "spec": spec} if spec else patch
+def _settle(key: Key, virtual: Object, host: Object, tenant: Tenant) -> Iterable[Action]:
+    """Bring both nodes to the same settings: the host's first, as only then it may be noted that they are the same."""
+    mirrored, told = _remembered(virtual, MIRRORED), node_settings.Settings.remembered(_remembered(host, TOLD))
+    here, there = node_settings.of(virtual, ownership.labels_of(virtual)), _host_settings(key, host)
+    wanted = node_settings.agreed(node_settings.Settings.remembered(mirrored), here, there, told, tenant)
+    own_conditions = node_settings.condition_taints(host)
+    if tenant.private_nodes and (patch := node_settings.patch(there, wanted, own_conditions, own_conditions)):
+        note = json.dumps(node_settings.told(told, there, wanted).as_json(), separators=(",", ":"), sort_keys=True)
+        patch = {**patch, "metadata": {**patch.get("metadata", {}), "annotations": {TOLD: note}}}
+        own = host["metadata"]
+        yield PatchHost(NODES, own["name"], own["uid"], patch, resource_version=own.get("resourceVersion", ""))
+    conditions = node_settings.conditions_of_host(host)
+    patch = node_settings.patch(here, wanted, conditions, node_settings.condition_taints(virtual))
+    noted = wanted if tenant.private_nodes else there
+    if annotations := _annotations(key, virtual, host, mirrored, noted):
+        patch = {**patch, "metadata": {**patch.get("metadata", {}), "annotations": annotations}}
+    if patch:
+        own = virtual["metadata"]
+        yield PatchVirtual(NODES, key, own["uid"], patch, resource_version=own.get("resourceVersion", ""))
 
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
@@ -151,10 +142,9 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
         return (DeleteVirtual(NODES, key, virtual["metadata"]["uid"]),)
     if virtual is None:
         return () if decide.is_terminating(host) else (CreateVirtual(NODES, to_virtual(key, host, world.tenant)),)
-    own = virtual["metadata"]
-    if patch := _patch(key, virtual, host):
-        # The status follows when the answer to this one is there: its resourceVersion is needed.
-        return (PatchVirtual(NODES, key, own["uid"], patch, resource_version=own.get("resourceVersion", "")),)
+    if actions := tuple(_settle(key, virtual, host, world.tenant)):
+        # The status follows when the answer to these is there: the resourceVersion is needed.
+        return actions
     before = virtual.get("status") or {}
     status = {**before, **status_to_virtual(key, host, world.tenant)}
     return () if status == before else (UpdateVirtualStatus(NODES, {**virtual, "status": status}),)
@@ -169,6 +159,7 @@ def _wakes(item: Object, world: World) -> Iterable[Reference]:
     yield CSI_NODES, Key("", item["metadata"]["name"])
 
 
+# To write to nodes takes a right that only who has nodes of his own may have, so it is none of these.
 KIND = Kind(
     resource=NODES, reconcile=reconcile, host_key=node_names.key_of, wakes=_wakes, host_rules=(Rule.to_read(NODES),)
 )

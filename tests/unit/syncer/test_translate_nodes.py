@@ -1,9 +1,12 @@
+import copy
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from syncer_worlds import Worlds, merge, tenant
-from vcluster_syncer.model import NODES, DeleteVirtual, Key
+from vcluster_syncer.model import NODES, DeleteVirtual, Key, PatchHost
 from vcluster_syncer.translate import node_names, nodes
 
 ONE = Key("", "node-1")
@@ -64,19 +67,104 @@ def test_status_follows(worlds: Worlds) -> None:
     assert virtual["status"]["conditions"] == host["status"]["conditions"]
 
 
-def test_what_a_user_adds_stays(worlds: Worlds) -> None:
+MINE = {"key": "mine", "effect": "NoExecute"}
+
+
+def set_all(node: dict[str, Any], **labels: str) -> None:
+    """Add a label, a taint and a cordon."""
+    node["metadata"]["labels"].update(labels or {"mine": "1"})
+    node["spec"]["taints"] = [*node["spec"].get("taints", []), MINE]
+    node["spec"]["unschedulable"] = True
+
+
+def test_what_a_user_adds_to_a_shared_node_stays_his_own() -> None:
+    worlds = Worlds(tenant(private_nodes=False))
     virtual, host = mirrored(worlds, spec={"taints": [TAINT]})
-    mine = {"key": "mine", "effect": "NoExecute"}
-    virtual["spec"]["taints"].append(mine)
-    virtual["metadata"]["labels"]["mine"] = "1"
+    set_all(virtual)
     virtual["metadata"]["annotations"]["mine"] = "1"
-    virtual["spec"]["unschedulable"] = True
+    before = copy.deepcopy(host)
     assert list(worlds.look(NODES, ONE)) == []
+    assert host == before
     host["metadata"]["labels"]["new"] = "1"
     host["spec"]["taints"] = []
     worlds.settle(NODES, ONE)
-    assert virtual["spec"] == {"taints": [mine], "unschedulable": True}
+    assert virtual["spec"] == {"taints": [MINE], "unschedulable": True}
     assert {"mine", "new"} <= set(virtual["metadata"]["labels"])
+
+
+def test_what_a_user_sets_on_a_node_of_his_own_holds_on_the_host(worlds: Worlds) -> None:
+    virtual, host = mirrored(worlds, metadata={"labels": {"zone": "a"}}, spec={"taints": [TAINT]})
+    set_all(virtual, mine="1", zone="b")
+    worlds.settle(NODES, ONE)
+    assert host["spec"] == virtual["spec"] == {"taints": [TAINT, MINE], "unschedulable": True}
+    assert (host["metadata"]["labels"]["mine"], host["metadata"]["labels"]["zone"]) == ("1", "b")
+    del virtual["metadata"]["labels"]["mine"]
+    virtual["spec"] = {}
+    worlds.settle(NODES, ONE)
+    assert not any(host["spec"].values())
+    assert "mine" not in host["metadata"]["labels"]
+
+
+def test_a_virtual_cluster_that_is_put_back_takes_the_host_with_it(worlds: Worlds) -> None:
+    virtual, host = mirrored(worlds, metadata={"labels": {"zone": "a", "rack": "1"}}, spec={"taints": [TAINT]})
+    fresh, fresh_host = copy.deepcopy(virtual), copy.deepcopy(host)
+    for name in ("first", "second"):
+        set_all(virtual, zone="b", **{name: "1"})
+        del virtual["metadata"]["labels"]["rack"]
+        worlds.settle(NODES, ONE)
+        virtual.clear()
+        virtual.update(copy.deepcopy(fresh))
+        actions = worlds.look(NODES, ONE)
+        assert [type(action) for action in actions] == [PatchHost], "the cluster stays as it was put back"
+        worlds.settle(NODES, ONE)
+        assert host["metadata"]["labels"] == fresh_host["metadata"]["labels"]
+        assert {**fresh_host["spec"]} == {name: value for name, value in host["spec"].items() if value}
+    assert "first" not in host["metadata"]["annotations"][nodes.TOLD]
+
+
+def test_whose_node_it_is_can_not_be_changed_from_within() -> None:
+    worlds = Worlds(tenant(node_label="pool", node_label_value="vc-a1"))
+    virtual, host = mirrored(worlds)
+    virtual["metadata"]["labels"]["pool"] = "vc-b2"
+    worlds.settle(NODES, ONE)
+    assert host["metadata"]["labels"]["pool"] == virtual["metadata"]["labels"]["pool"] == "vc-a1"
+
+
+def test_the_taint_of_a_cordon_goes_with_the_cordon(worlds: Worlds) -> None:
+    cordoned = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    virtual, host = mirrored(worlds, spec={"unschedulable": True, "taints": [cordoned]})
+    assert virtual["spec"]["taints"] == [cordoned]
+    host["spec"]["unschedulable"] = False
+    worlds.settle(NODES, ONE)
+    assert not virtual["spec"].get("taints"), "the host's controller takes it off in a moment"
+
+
+SETTINGS = st.fixed_dictionaries(
+    {
+        "labels": st.dictionaries(st.sampled_from("ab"), st.sampled_from(["1", "2"])),
+        "taints": st.lists(st.sampled_from([TAINT, MINE]), unique_by=lambda taint: taint["key"]),
+        "unschedulable": st.booleans(),
+    }
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "host"]), SETTINGS, st.booleans()), max_size=6), st.booleans())
+def test_both_sides_come_to_rest_after_any_edits(edits: list[tuple[str, Any, bool]], private: bool) -> None:
+    worlds = Worlds(tenant(private_nodes=private))
+    virtual, host = mirrored(worlds)
+    own = {"user": dict(virtual["metadata"]["labels"]), "host": dict(host["metadata"]["labels"])}
+    for side, wanted, settles in edits:
+        node = virtual if side == "user" else host
+        node["metadata"]["labels"] = {**own[side], **wanted["labels"]}
+        node["spec"] = {"taints": list(wanted["taints"]), "unschedulable": wanted["unschedulable"]}
+        if settles:
+            worlds.settle(NODES, ONE)
+    worlds.settle(NODES, ONE)
+    if private:
+        assert {virtual["metadata"]["labels"].get(key) == host["metadata"]["labels"].get(key) for key in "ab"} == {True}
+        assert bool(virtual["spec"].get("unschedulable")) == bool(host["spec"].get("unschedulable"))
+    for taint in host["spec"].get("taints") or ():
+        assert taint in virtual["spec"]["taints"]
 
 
 def test_what_the_host_takes_back_goes(worlds: Worlds) -> None:
@@ -91,7 +179,8 @@ def test_what_the_host_takes_back_goes(worlds: Worlds) -> None:
     assert not virtual["spec"].get("unschedulable")
 
 
-def test_what_the_host_says_wins_over_an_edit(worlds: Worlds) -> None:
+def test_what_a_shared_node_has_from_the_host_is_not_edited() -> None:
+    worlds = Worlds(tenant(private_nodes=False))
     virtual, _ = mirrored(worlds, metadata={"labels": {"zone": "a"}})
     virtual["metadata"]["labels"]["zone"] = "b"
     worlds.settle(NODES, ONE)
