@@ -35,6 +35,11 @@ _POLL_SECONDS = 0.02
 _KWOK_PORT = 10247
 
 
+def _of(cluster: str) -> str:
+    """The query for a cluster's own objects on the host."""
+    return f"labelSelector={simulated_nodes.TENANT_LABEL.replace('/', '%2F')}%3D{cluster}"
+
+
 def kubeconfig(directory: Path) -> Path:
     """Where the kubeconfig of the host below `directory` is, once it runs."""
     return directory / NAME / "kubeconfig"
@@ -111,6 +116,8 @@ class EmbeddedHost:
             client.call("DELETE", f"/api/v1/namespaces/{cluster}")
             for shape in nodes:
                 client.call("DELETE", f"/api/v1/nodes/{simulated_nodes.host_name(cluster, shape.name)}")
+            # What the syncer carried beyond the namespace.
+            client.call("DELETE", f"/apis/scheduling.k8s.io/v1/priorityclasses?{_of(cluster)}")
         finally:
             client.close()
 
@@ -123,7 +130,7 @@ class EmbeddedHost:
     def _untainted(self, client: Client, cluster: str, count: int) -> None:
         # Admission taints every new node `not-ready`; the node lifecycle controller takes that off when it has seen it.
         began = time.monotonic()
-        path = f"/api/v1/nodes?labelSelector={simulated_nodes.TENANT_LABEL.replace('/', '%2F')}%3D{cluster}"
+        path = f"/api/v1/nodes?{_of(cluster)}"
         tainted: list[str] = []
         while time.monotonic() - began < self.timeout:
             items = client.call("GET", path)["items"]

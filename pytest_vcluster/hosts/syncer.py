@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.02
 _PATROL_SECONDS = 120
 # What the syncer of the embedded host carries beyond its defaults, by its switches.
 _SYNC: Mapping[str, Mapping[str, bool]] = {
-    "to_host": {"persistent_volumes": True},
+    "to_host": {"persistent_volumes": True, "priority_classes": True},
     "from_host": {"storage_classes": True},
 }
 
