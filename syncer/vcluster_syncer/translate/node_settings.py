@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from vcluster_syncer import ownership
 from vcluster_syncer.model import Object, Tenant
 
+_PAIR: Final = 2
 _CORDONED: Final = "node.kubernetes.io/unschedulable"
 _CONDITION_TAINTS: Final = frozenset(
     f"node.kubernetes.io/{condition}"
@@ -74,6 +75,12 @@ def of(node: Object, labels: Mapping[str, str]) -> Settings:
     )
 
 
+def _holds(told: Mapping[str, Any], key: str, there: Mapping[str, Any]) -> bool:
+    """Tell whether the host still has what it was told."""
+    pair = told.get(key)
+    return isinstance(pair, list) and len(pair) == _PAIR and bool(pair[0] == there.get(key))
+
+
 def _agreed(
     base: Mapping[str, Any],
     here: Mapping[str, Any],
@@ -86,7 +93,7 @@ def _agreed(
     for key in {**base, **there, **here}:
         once, user, host = base.get(key), here.get(key), there.get(key)
         # What the user adds to a shared node is his; what he changes or takes off there is the host's.
-        is_unchanged = host == once or (key in told and told[key] == host)
+        is_unchanged = host == once or _holds(told, key, there)
         value = user if is_unchanged and (is_private or once is None) else host
         if value is not None:
             made[key] = value
@@ -107,13 +114,23 @@ def agreed(base: Settings, here: Settings, there: Settings, told: Settings, tena
 
 
 def told(before: Settings, there: Settings, wanted: Settings) -> Settings:
-    """Return what the host has been told of once it has `wanted` instead of `there`."""
+    """Return what the host has been told of once it has `wanted` instead of `there`: what is, and what was."""
     made = []
     for once, now, then in zip(before, there, wanted, strict=True):
-        changed = {key: then.get(key) for key in {**now, **then} if now.get(key) != then.get(key)}
-        # What is nowhere any more needs no memory.
-        kept = {key: value for key, value in once.items() if value is not None or key in now}
-        made.append({**kept, **changed})
+        kept = {key: pair for key, pair in once.items() if _holds(once, key, now)}
+        for key in {**now, **then}:
+            if now.get(key) != then.get(key):
+                kept[key] = [then.get(key), kept[key][1] if key in kept else now.get(key)]
+        made.append({key: pair for key, pair in kept.items() if pair[0] != pair[1]})
+    return Settings(*made)
+
+
+def untold(there: Settings, told: Settings) -> Settings:
+    """Return what a host node would have if nobody had told it anything."""
+    made = []
+    for now, pairs in zip(there, told, strict=True):
+        own = {**now, **{key: pair[1] for key, pair in pairs.items() if _holds(pairs, key, now)}}
+        made.append({key: value for key, value in own.items() if value is not None})
     return Settings(*made)
 
 

@@ -36,7 +36,7 @@ from vcluster_syncer.translate.scrub import messages
 MIRRORED: Final = f"{ownership.PREFIX}mirrored"
 """Annotation of a virtual node: JSON, which annotations came from the host, and the settings both sides had."""
 TOLD: Final = f"{ownership.PREFIX}told"
-"""Annotation of a private host node: JSON, the settings that came from the virtual cluster; null: it took them away."""
+"""Annotation of a private host node: JSON, which settings the virtual cluster changed: to what, and what from."""
 _STATUS: Final = (
     "addresses",
     "allocatable",
@@ -80,8 +80,10 @@ def status_to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
 
 def to_virtual(key: Key, host: Object, tenant: Tenant) -> dict[str, Any]:
     """Make the virtual node of a host node."""
-    spec = {field: host["spec"][field] for field in (*_FIXED, "taints", "unschedulable") if host["spec"].get(field)}
+    spec = {field: host["spec"][field] for field in (*_FIXED, "unschedulable") if host["spec"].get(field)}
     settings, annotations = _host_settings(key, host), _shown(ownership.annotations_of(host), host, key.name)
+    if taints := [*settings.taints.values(), *node_settings.conditions_of_host(host)]:
+        spec["taints"] = taints
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -101,6 +103,17 @@ def _remembered(node: Object, note: str) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _reset(key: Key, host: Object, tenant: Tenant) -> Iterable[Action]:
+    told = node_settings.Settings.remembered(_remembered(host, TOLD))
+    if not tenant.private_nodes or not any(told):
+        return
+    there, conditions = _host_settings(key, host), node_settings.condition_taints(host)
+    patch = node_settings.patch(there, node_settings.untold(there, told), conditions, conditions)
+    own = host["metadata"]
+    patch = {**patch, "metadata": {**patch.get("metadata", {}), "annotations": {TOLD: None}}}
+    yield PatchHost(NODES, own["name"], own["uid"], patch, resource_version=own.get("resourceVersion", ""))
 
 
 def _annotations(
@@ -141,7 +154,10 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
             return ()
         return (DeleteVirtual(NODES, key, virtual["metadata"]["uid"]),)
     if virtual is None:
-        return () if decide.is_terminating(host) else (CreateVirtual(NODES, to_virtual(key, host, world.tenant)),)
+        if decide.is_terminating(host):
+            return ()
+        # A node that is new in the virtual cluster, or is there again, is as it was before anybody there set anything.
+        return tuple(_reset(key, host, world.tenant)) or (CreateVirtual(NODES, to_virtual(key, host, world.tenant)),)
     if actions := tuple(_settle(key, virtual, host, world.tenant)):
         # The status follows when the answer to these is there: the resourceVersion is needed.
         return actions

@@ -73,7 +73,7 @@ MINE = {"key": "mine", "effect": "NoExecute"}
 def set_all(node: dict[str, Any], **labels: str) -> None:
     """Add a label, a taint and a cordon."""
     node["metadata"]["labels"].update(labels or {"mine": "1"})
-    node["spec"]["taints"] = [*node["spec"].get("taints", []), MINE]
+    node["spec"]["taints"] = [*(one for one in node["spec"].get("taints", []) if one != MINE), MINE]
     node["spec"]["unschedulable"] = True
 
 
@@ -119,7 +119,29 @@ def test_a_virtual_cluster_that_is_put_back_takes_the_host_with_it(worlds: World
         worlds.settle(NODES, ONE)
         assert host["metadata"]["labels"] == fresh_host["metadata"]["labels"]
         assert {**fresh_host["spec"]} == {name: value for name, value in host["spec"].items() if value}
-    assert "first" not in host["metadata"]["annotations"][nodes.TOLD]
+    assert not any(json.loads(host["metadata"]["annotations"][nodes.TOLD]).values())
+
+
+def test_a_virtual_cluster_that_is_put_back_to_before_it_had_the_node_takes_the_host_with_it(worlds: Worlds) -> None:
+    virtual, host = mirrored(worlds, metadata={"labels": {"zone": "a", "rack": "1"}}, spec={"taints": [TAINT]})
+    fresh, fresh_host = copy.deepcopy(virtual), copy.deepcopy(host)
+    for name in ("first", "second"):
+        virtual = worlds.here[NODES, ONE]
+        set_all(virtual, zone="b", **{name: "1"})
+        del virtual["metadata"]["labels"]["rack"]
+        worlds.settle(NODES, ONE)
+        set_all(virtual, zone="c")
+        worlds.settle(NODES, ONE)
+        # Of a cordon the host's own controllers make a taint.
+        host["spec"]["taints"].append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
+        worlds.settle(NODES, ONE)
+        del worlds.here[NODES, ONE]
+        worlds.settle(NODES, ONE)
+        assert host["metadata"]["labels"] == fresh_host["metadata"]["labels"]
+        assert worlds.here[NODES, ONE]["spec"] == fresh["spec"]
+        assert worlds.here[NODES, ONE]["metadata"]["labels"] == fresh["metadata"]["labels"]
+        assert not host["spec"].get("unschedulable")
+        host["spec"]["taints"] = [TAINT]
 
 
 def test_whose_node_it_is_can_not_be_changed_from_within() -> None:
