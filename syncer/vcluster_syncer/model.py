@@ -401,6 +401,8 @@ class Kind:
     """Further host resources of which this kind keeps objects; a change of one requeues the key `host_key` gives."""
     watch_virtual: bool = True
     watch_host: bool = True
+    can_wait: bool = False
+    """Its keys stand back behind those of other kinds when there is much to do."""
     one_namespace: bool = False
     """It can tell what is the tenant's only where that is in one host namespace."""
     optional: bool = False

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from vcluster_syncer.engine.line import Line
 from vcluster_syncer.engine.outcomes import Done, Failed, Later, Outcome, Refused, Stale
 from vcluster_syncer.engine.timing import Timing
 
@@ -29,7 +30,8 @@ class _Delayed:
 class Queue(Generic[K]):
     """Calls `work(key)` for keys that were added, in tasks made by `spawn`, at most `timing.workers` at a time.
 
-    It does nothing until `start`, so that nobody acts on a memory that is only half read.
+    Keys that `can_wait` stand back behind the others. It does nothing until `start`, so that nobody acts on a memory
+    that is only half read.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Queue(Generic[K]):
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         timing: Timing,
         jitter: random.Random,
+        can_wait: Callable[[K], bool] = lambda _: False,
     ) -> None:
         self._work = work
         self._spawn = spawn
@@ -46,7 +49,7 @@ class Queue(Generic[K]):
         self._jitter = jitter
         self._started = False
         self._workers = 0
-        self._ready: dict[K, None] = {}
+        self._ready = Line(can_wait)
         self._active: set[K] = set()
         self._again: set[K] = set()
         self._delayed: dict[K, _Delayed] = {}
@@ -117,7 +120,7 @@ class Queue(Generic[K]):
     def _make_ready(self, key: K) -> None:
         if key in self._ready:
             return
-        self._ready[key] = None
+        self._ready.add(key)
         if self._started and self._workers < self._timing.workers:
             self._add_worker()
 
@@ -136,8 +139,7 @@ class Queue(Generic[K]):
         """Work until nothing is ready; then end, so that an idle tenant has no worker."""
         try:
             while self._ready and self._started:
-                key = next(iter(self._ready))
-                del self._ready[key]
+                key = self._ready.take()
                 self._active.add(key)
                 try:
                     outcome = await self._work(key)

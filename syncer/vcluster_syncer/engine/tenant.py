@@ -98,7 +98,11 @@ class TenantSync:
                     latency=self._latency,
                 )
                 self._queue = Queue(
-                    controller.work, spawn=tasks.create_task, timing=around.timing, jitter=around.jitter
+                    controller.work,
+                    spawn=tasks.create_task,
+                    timing=around.timing,
+                    jitter=around.jitter,
+                    can_wait=lambda reference: memory.kinds[reference[0]].can_wait,
                 )
                 self._watches = tuple(
                     Watch(

@@ -143,6 +143,7 @@ KIND = Kind(
     resource=EVENTS,
     reconcile=reconcile,
     host_key=_host_key,
+    can_wait=True,
     switch=Switch("from_host", "events", on=True),
     host_rules=(Rule.to_read(EVENTS),),
 )
