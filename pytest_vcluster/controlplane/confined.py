@@ -15,7 +15,6 @@ hold for the program and whatever it starts, and nothing takes them off again:
 
 import ctypes
 import os
-import platform
 import struct
 import sys
 
@@ -59,7 +58,7 @@ def main() -> None:
 
 def _confine() -> None:
     """Put all locks in place; OSError if one can't be."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if sys.platform != "linux" or machine not in _SYSTEM_CALLS:
         raise OSError(f"it takes Linux on {' or '.join(_SYSTEM_CALLS)}, this is {sys.platform} on {machine}")
     system = ctypes.CDLL(None, use_errno=True)

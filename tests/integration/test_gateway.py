@@ -9,6 +9,7 @@ import gc
 import re
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ import pytest
 from cluster_objects import deployment, pod
 from kubernetes import client
 from kubernetes.stream import portforward, stream
+from run_of_pytest import Run
 from websocket import WebSocketException
 
 from pytest_vcluster.errors import ApiError, CommandError, KubectlError, NotAvailableOnHost, Timeout
@@ -223,6 +225,36 @@ def test_what_a_lease_left_open_ends_with_it(vcluster_factory):
         second.apply(pod("web"))
         second.wait("pod/web", "Ready")
         assert second.exec("web", "echo", "mine") == "mine\n"
+
+
+BACKGROUND = """
+    def test_it(vcluster_host, vcluster):
+        containers = [{"name": "main", "image": "registry.example/none:1"}]
+        metadata, spec = {"name": "web"}, {"containers": containers}
+        vcluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        vcluster.exec("web", "sh", "-c", "sleep 600 </dev/null >/dev/null 2>&1 &")
+        vcluster.exec("web", "sh", "-c", "setsid sleep 601 </dev/null >/dev/null 2>&1 &")
+        (__import__("pathlib").Path(__import__("os").environ["SIGNS"]) / "holding-1-0").touch()
+        __import__("time").sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.usefixtures("runs_commands")
+def test_commands_that_went_on_end_with_the_run_however_it_ends():
+    run = Run(suite=BACKGROUND, workers=0)
+    try:
+        deadline = time.monotonic() + 90
+        while not list(run.signs.iterdir()):
+            assert run.process.poll() is None, run.text()
+            assert time.monotonic() < deadline, run.text()
+            time.sleep(0.02)
+        assert "sleep 600 " in run.pids().values()
+        run.process.kill()
+        run.process.wait(timeout=20)
+        run.assert_nothing_left(within=30)
+    finally:
+        run.close()
 
 
 @pytest.mark.parametrize("version", ["1.35", "1.37"])

@@ -97,7 +97,7 @@ def test_a_root_user_is_one_in_name_only(confined):
 
 def test_without_a_lock_the_program_runs_and_is_told_nothing(folder):
     code = (
-        "import os, platform, runpy, sys; platform.machine = lambda: 'pdp11';"
+        "import os, runpy, sys, types; os.uname = lambda: types.SimpleNamespace(machine='pdp11');"
         f"sys.argv = ['x', 'CONFINED', sys.executable, '-c', 'import sys; print(sys.argv[1:])', 'a'];"
         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     )
