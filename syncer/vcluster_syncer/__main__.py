@@ -16,7 +16,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from vcluster_syncer.config import Config, ConfigError, load
+from vcluster_syncer.config import Config, load
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError
 from vcluster_syncer.service import serve
 from vcluster_syncer.translate import KINDS

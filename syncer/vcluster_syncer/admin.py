@@ -34,17 +34,12 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from vcluster_syncer.config import (
-    ConfigError,
-    parse_read_before,
-    parse_restart,
-    parse_restore,
-    parse_tenant,
-)
+from vcluster_syncer.config import parse_read_before, parse_restart, parse_restore, parse_tenant
 from vcluster_syncer.engine.ground import NoRoom, NotBounded
 from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
 from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.gateway.gateways import EndpointExists, Gateways, NotListening
 from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError, load

@@ -6,25 +6,17 @@ that names the field and what belongs there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import orjson
-
-from vcluster_syncer.isolation import LEVELS, NO_TERMS, Terms
-from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, SECRETS, Import, Tenant
-from vcluster_syncer.quantities import parse
+from vcluster_syncer.fields import ConfigError, Fields, parse_json
+from vcluster_syncer.isolation import NO_TERMS, Terms
+from vcluster_syncer.model import Tenant
+from vcluster_syncer.tenant_options import parse_imports, parse_pattern, parse_terms
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-T = TypeVar("T")
-
-
-class ConfigError(Exception):
-    """A configuration can't be used; the message tells the field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +102,12 @@ def load(path: Path) -> Config:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"configuration {path} can't be read: {error.strerror}; see --config") from error
-    return parse_config(_parse(text, str(path)), source=str(path))
+    return parse_config(parse_json(text, str(path)), source=str(path))
 
 
 def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
     """Read a configuration."""
-    fields = _Fields(document, source)
+    fields = Fields(document, source)
     host, admin = fields.mapping("host"), fields.mapping("admin")
     patrol = fields.take("patrol_seconds", (int, float), 120.0)
     if patrol <= 0:
@@ -141,7 +133,7 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
 
 def parse_tenant(body: bytes) -> TenantConfig:
     """Read the description of a tenant, as the admin API receives it."""
-    fields = _Fields(_parse(body, "tenant"), "tenant")
+    fields = Fields(parse_json(body, "tenant"), "tenant")
     name = fields.required("name")
     virtual = fields.mapping("virtual")
     nodes = fields.mapping("nodes", optional=True)
@@ -152,7 +144,7 @@ def parse_tenant(body: bytes) -> TenantConfig:
     spread = spaces.take("mode", str, "single")
     if spread not in ("single", "each"):
         raise ConfigError(f"tenant.namespaces: mode must be single or each, it is {spread!r}")
-    terms = _parse_terms(fields)
+    terms = parse_terms(fields)
     if spread == "each" and terms.is_bounded:
         raise ConfigError("tenant.isolation: it bounds one host namespace, and tenant.namespaces mode each has many")
     config = TenantConfig(
@@ -164,14 +156,14 @@ def parse_tenant(body: bytes) -> TenantConfig:
             name=name,
             host_namespace=fields.required("host_namespace"),
             each_namespace=spread == "each",
-            namespace_pattern=_parse_pattern(spaces),
+            namespace_pattern=parse_pattern(spaces),
             kubernetes_service_ip=fields.required("kubernetes_service_ip"),
             dns_service_ip=fields.take("dns_service_ip", (str, type(None)), None),
             cluster_domain=fields.take("cluster_domain", str, "cluster.local"),
             private_nodes=mode == "private",
             node_label=nodes.take("label", str, "vcluster-syncer/tenant"),
             node_label_value=nodes.take("value", str, name),
-            imports=_parse_imports(fields),
+            imports=parse_imports(fields),
         ),
     )
     for part in (virtual, nodes, spaces, fields):
@@ -179,79 +171,14 @@ def parse_tenant(body: bytes) -> TenantConfig:
     return config
 
 
-def _parse_terms(tenant: _Fields) -> Terms:
-    """Read `reserve` and `isolation`."""
-    isolation = tenant.mapping("isolation", optional=True)
-    limits = isolation.mapping("limits", optional=True)
-    network_policy = isolation.flag("network_policy")
-    level = isolation.take("pod_security", str, "")
-    if level not in ("", *LEVELS):
-        raise ConfigError(f"{isolation.source}: pod_security must be one of {', '.join(LEVELS)}, it is {level!r}")
-    terms = Terms(
-        reserve=tenant.mapping("reserve", optional=True).quantities(),
-        quota=isolation.mapping("quota", optional=True).quantities(),
-        limits=limits.mapping("default", optional=True).quantities(),
-        requests=limits.mapping("default_request", optional=True).quantities(),
-        pod_security=level,
-        network_policy=network_policy,
-    )
-    for part in (isolation, limits):
-        part.nothing_else()
-    return terms
-
-
-def _parse_pattern(spaces: _Fields) -> str:
-    pattern: str = spaces.take("pattern", str, "{tenant}-{namespace}")
-    rest = pattern.replace("{tenant}", "").replace("{namespace}", "")
-    if not re.fullmatch("[a-z0-9-]*", rest):
-        raise ConfigError(
-            f"{spaces.source}: pattern may have {{tenant}}, {{namespace}}, small letters, digits and dashes, "
-            f"it is {pattern!r}"
-        )
-    return pattern
-
-
-def _parse_imports(tenant: _Fields) -> tuple[Import, ...]:
-    """Read `from_host`: `{"configmaps": {"HOST-NAMESPACE/NAME": "NAMESPACE/NAME"}}`, `*` as both names meaning all."""
-    part = tenant.mapping("from_host", optional=True)
-    found: list[Import] = []
-    for resource in (CONFIGMAPS, SECRETS, CSI_STORAGE_CAPACITIES):
-        shown = part.mapping(resource.plural, optional=True)
-        for origin, target in shown.texts().items():
-            from_namespace, slash, from_name = origin.partition("/")
-            to_namespace, other_slash, to_name = target.partition("/")
-            parts = (from_namespace, from_name, to_namespace, to_name)
-            if not (slash and other_slash and all(parts)) or any("/" in each for each in parts):
-                raise ConfigError(
-                    f"{shown.source}: {origin!r}: {target!r} must be NAMESPACE/NAME on the host and NAMESPACE/NAME in "
-                    "the virtual cluster, or * as both names"
-                )
-            is_all = from_name == to_name == "*"
-            if (not is_all and "*" in origin + target) or "*" in from_namespace + to_namespace:
-                raise ConfigError(f"{shown.source}: {origin!r}: {target!r}: * stands for all names, on both sides")
-            made = Import(
-                resource=resource,
-                from_namespace=from_namespace,
-                from_name=from_name,
-                to_namespace=to_namespace,
-                to_name=to_name,
-            )
-            if any((one.resource, one.to_namespace, one.to_name) == (resource, to_namespace, to_name) for one in found):
-                raise ConfigError(f"{shown.source}: {target!r} is there twice; name each place in the cluster once")
-            found.append(made)
-    part.nothing_else()
-    # What is named goes before what comes along.
-    return tuple(sorted(found, key=lambda one: one.to_name == "*"))
-
-
 def parse_read_before(body: bytes) -> Mapping[str, Any]:
     """Read what etcd answered to whoever read the state of a tenant before it was carried."""
-    return _parse(body, "recycle")
+    return parse_json(body, "recycle")
 
 
 def parse_restore(body: bytes) -> str:
     """Read which checkpoint to restore."""
-    fields = _Fields(_parse(body, "restore"), "restore")
+    fields = Fields(parse_json(body, "restore"), "restore")
     name = fields.required("checkpoint")
     fields.nothing_else()
     return name
@@ -259,13 +186,13 @@ def parse_restore(body: bytes) -> str:
 
 def parse_restart(body: bytes) -> tuple[int, ...]:
     """Read which processes are to be frozen from now on."""
-    fields = _Fields(_parse(body, "restart"), "restart")
+    fields = Fields(parse_json(body, "restart"), "restart")
     pids = _parse_pids(fields, "freeze")
     fields.nothing_else()
     return pids
 
 
-def _parse_switches(config: _Fields) -> Mapping[str, bool]:
+def _parse_switches(config: Fields) -> Mapping[str, bool]:
     """Read `sync`, whose fields are the switches of the kinds; which there are is for `switches.selected` to say."""
     sync = config.mapping("sync", optional=True)
     parts = {direction: sync.mapping(direction, optional=True) for direction in ("to_host", "from_host")}
@@ -273,14 +200,14 @@ def _parse_switches(config: _Fields) -> Mapping[str, bool]:
     return {f"{direction}.{name}": on for direction, part in parts.items() for name, on in part.flags().items()}
 
 
-def _parse_pids(fields: _Fields, name: str) -> tuple[int, ...]:
+def _parse_pids(fields: Fields, name: str) -> tuple[int, ...]:
     pids = fields.take(name, list, [])
     if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
         raise ConfigError(f"{fields.source}: {name} must be a list of process ids, it is {pids!r}")
     return tuple(pids)
 
 
-def _parse_kubelet(config: _Fields) -> GuardedKubelet | None:
+def _parse_kubelet(config: Fields) -> GuardedKubelet | None:
     if config.take("kubelet", (dict, type(None)), None) is None:
         return None
     fields = config.mapping("kubelet")
@@ -296,20 +223,20 @@ def _parse_kubelet(config: _Fields) -> GuardedKubelet | None:
     return guarded
 
 
-def _parse_gateway(tenant: _Fields) -> EndpointConfig | None:
+def _parse_gateway(tenant: Fields) -> EndpointConfig | None:
     if tenant.take("gateway", (dict, type(None)), None) is None:
         return None
     return _parse_endpoint(tenant.mapping("gateway"))
 
 
-def _parse_port(fields: _Fields) -> int:
+def _parse_port(fields: Fields) -> int:
     port: int = fields.take("port", int, 0)
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"{fields.source}: port must be from 0 (any) to 65535, it is {port}")
     return port
 
 
-def _parse_endpoint(fields: _Fields) -> EndpointConfig:
+def _parse_endpoint(fields: Fields) -> EndpointConfig:
     config = EndpointConfig(
         address=fields.required("address"),
         listen=fields.take("listen", str, ""),
@@ -322,7 +249,7 @@ def _parse_endpoint(fields: _Fields) -> EndpointConfig:
     return config
 
 
-def _parse_recycle(tenant: _Fields) -> RecycleConfig | None:
+def _parse_recycle(tenant: Fields) -> RecycleConfig | None:
     if tenant.take("recycle", (dict, type(None)), None) is None:
         return None
     fields = tenant.mapping("recycle")
@@ -338,87 +265,3 @@ def _parse_recycle(tenant: _Fields) -> RecycleConfig | None:
     )
     fields.nothing_else()
     return config
-
-
-class _Fields:
-    """The fields of one JSON object; remembers which were asked for, so that a misspelt one is not ignored."""
-
-    def __init__(self, values: Mapping[str, Any], source: str) -> None:
-        self._values = values
-        self.source = source
-        self._asked: list[str] = []
-
-    def take(self, name: str, types: type | tuple[type, ...], default: T) -> Any:
-        """The value of a field, or `default`."""
-        self._asked.append(name)
-        value = self._values.get(name, default)
-        # A bool is an int to Python, and never meant as one.
-        if not isinstance(value, types) or isinstance(value, bool):
-            wanted = types if isinstance(types, tuple) else (types,)
-            names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in wanted)
-            raise ConfigError(f"{self.source}: {name} must be {names}, it is {value!r}")
-        return value
-
-    def required(self, name: str) -> str:
-        """A text that must be there and not be empty."""
-        value = self.take(name, str, "")
-        if not value:
-            raise ConfigError(f"{self.source}: {name} is missing")
-        return str(value)
-
-    def mapping(self, name: str, *, optional: bool = False) -> _Fields:
-        """A nested object."""
-        self._asked.append(name)
-        value = self._values.get(name, {} if optional else None)
-        if not isinstance(value, dict):
-            raise ConfigError(f"{self.source}: {name} must be an object, it is {value!r}")
-        return _Fields(value, f"{self.source}.{name}")
-
-    def texts(self) -> dict[str, str]:
-        """All fields, each of which must be text."""
-        for name, value in self._values.items():
-            if not isinstance(value, str):
-                raise ConfigError(f"{self.source}: {name} must be text, it is {value!r}")
-        return dict(self._values)
-
-    def flag(self, name: str) -> bool:
-        """A field that is true or false, and false where it is missing."""
-        self._asked.append(name)
-        value = self._values.get(name, False)
-        if not isinstance(value, bool):
-            raise ConfigError(f"{self.source}: {name} must be true or false, it is {value!r}")
-        return value
-
-    def quantities(self) -> dict[str, str]:
-        """All fields, each of which must be an amount of a resource."""
-        found = {}
-        for name, value in self._values.items():
-            try:
-                found[name] = str(value)
-                parse(found[name])
-            except ValueError as error:
-                raise ConfigError(f"{self.source}: {name}: {error}") from error
-        return found
-
-    def flags(self) -> dict[str, bool]:
-        """All fields, each of which must be true or false."""
-        for name, value in self._values.items():
-            if not isinstance(value, bool):
-                raise ConfigError(f"{self.source}: {name} must be true or false, it is {value!r}")
-        return dict(self._values)
-
-    def nothing_else(self) -> None:
-        """Complain about fields that nobody asked for."""
-        unknown = sorted(set(self._values) - set(self._asked))
-        if unknown:
-            raise ConfigError(f"{self.source}: unknown {', '.join(unknown)}; known are {', '.join(self._asked)}")
-
-
-def _parse(text: bytes, source: str) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(f"{source} is not JSON: {error}") from error
-    if not isinstance(parsed, dict):
-        raise ConfigError(f"{source} must be a JSON object")
-    return parsed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from vcluster_syncer.config import ConfigError
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.model import NAMESPACES, Kind, Rule, Tenant
 
 

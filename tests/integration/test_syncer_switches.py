@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from syncer_case import Case, syncer
 from two_api_servers import NAMESPACES, SERVICE_ACCOUNTS, Api, eventually, started
-from vcluster_syncer.config import ConfigError
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.kube.errors import NotFound
 from vcluster_syncer.model import (
     INGRESS_CLASSES,

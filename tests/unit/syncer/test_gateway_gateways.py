@@ -12,8 +12,9 @@ from syncer_worlds import Worlds, host_pod
 from syncer_worlds import pod as put_pod
 from test_gateway_endpoint import UPGRADE, Connection, Host, ask, connected, listen, pki, run
 from test_syncer_config import CONFIG, tenant
-from vcluster_syncer.config import ConfigError, EndpointConfig, GuardedKubelet, parse_config
+from vcluster_syncer.config import EndpointConfig, GuardedKubelet, parse_config
 from vcluster_syncer.engine.tenants import NoSuchTenant
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.gateway.gateways import EndpointExists, Gateways, NotListening
 from vcluster_syncer.gateway.http import Request
 from vcluster_syncer.kube.kubeconfig import Server

@@ -2,7 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from vcluster_syncer.config import ConfigError, load, parse_config, parse_tenant
+from vcluster_syncer.config import load, parse_config, parse_tenant
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.isolation import Terms
 
 CONFIG = {"host": {"kubeconfig": "/k"}, "admin": {"unix": "/s"}, "patrol_seconds": 60, "log_level": "debug"}

@@ -11,8 +11,9 @@ import pytest
 from test_syncer_config import tenant
 from test_syncer_service import description, kubeconfig
 from vcluster_syncer import admin
-from vcluster_syncer.config import ConfigError, RecycleConfig, parse_restart, parse_restore
+from vcluster_syncer.config import RecycleConfig, parse_restart, parse_restore
 from vcluster_syncer.engine.tenants import NoSuchTenant
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.gateway.gateways import Gateways
 from vcluster_syncer.kube.errors import Unreachable
 from vcluster_syncer.kube.kubeconfig import Server

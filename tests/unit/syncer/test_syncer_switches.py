@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from vcluster_syncer.config import ConfigError
+from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.model import PODS, Action, Key, Kind, Object, Resource, Rule, Switch, Tenant, World
 from vcluster_syncer.switches import host_rules, refuse_unfit, selected
 from vcluster_syncer.translate import KINDS

@@ -1,0 +1,78 @@
+"""What whoever adds a tenant may ask for: host namespaces, bounds, room, what of the host is shown to it.
+
+The one rule: pure readers, one for each part of the description; `config.parse_tenant` puts them together.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vcluster_syncer.fields import ConfigError, Fields
+from vcluster_syncer.isolation import LEVELS, Terms
+from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, SECRETS, Import
+
+
+def parse_terms(tenant: Fields) -> Terms:
+    """Read `reserve` and `isolation`."""
+    isolation = tenant.mapping("isolation", optional=True)
+    limits = isolation.mapping("limits", optional=True)
+    network_policy = isolation.flag("network_policy")
+    level = isolation.take("pod_security", str, "")
+    if level not in ("", *LEVELS):
+        raise ConfigError(f"{isolation.source}: pod_security must be one of {', '.join(LEVELS)}, it is {level!r}")
+    terms = Terms(
+        reserve=tenant.mapping("reserve", optional=True).quantities(),
+        quota=isolation.mapping("quota", optional=True).quantities(),
+        limits=limits.mapping("default", optional=True).quantities(),
+        requests=limits.mapping("default_request", optional=True).quantities(),
+        pod_security=level,
+        network_policy=network_policy,
+    )
+    for part in (isolation, limits):
+        part.nothing_else()
+    return terms
+
+
+def parse_pattern(spaces: Fields) -> str:
+    """Read how host namespaces of single virtual ones begin."""
+    pattern: str = spaces.take("pattern", str, "{tenant}-{namespace}")
+    rest = pattern.replace("{tenant}", "").replace("{namespace}", "")
+    if not re.fullmatch("[a-z0-9-]*", rest):
+        raise ConfigError(
+            f"{spaces.source}: pattern may have {{tenant}}, {{namespace}}, small letters, digits and dashes, "
+            f"it is {pattern!r}"
+        )
+    return pattern
+
+
+def parse_imports(tenant: Fields) -> tuple[Import, ...]:
+    """Read `from_host`: `{"configmaps": {"HOST-NAMESPACE/NAME": "NAMESPACE/NAME"}}`, `*` as both names meaning all."""
+    part = tenant.mapping("from_host", optional=True)
+    found: list[Import] = []
+    for resource in (CONFIGMAPS, SECRETS, CSI_STORAGE_CAPACITIES):
+        shown = part.mapping(resource.plural, optional=True)
+        for origin, target in shown.texts().items():
+            from_namespace, slash, from_name = origin.partition("/")
+            to_namespace, other_slash, to_name = target.partition("/")
+            parts = (from_namespace, from_name, to_namespace, to_name)
+            if not (slash and other_slash and all(parts)) or any("/" in each for each in parts):
+                raise ConfigError(
+                    f"{shown.source}: {origin!r}: {target!r} must be NAMESPACE/NAME on the host and NAMESPACE/NAME in "
+                    "the virtual cluster, or * as both names"
+                )
+            is_all = from_name == to_name == "*"
+            if (not is_all and "*" in origin + target) or "*" in from_namespace + to_namespace:
+                raise ConfigError(f"{shown.source}: {origin!r}: {target!r}: * stands for all names, on both sides")
+            made = Import(
+                resource=resource,
+                from_namespace=from_namespace,
+                from_name=from_name,
+                to_namespace=to_namespace,
+                to_name=to_name,
+            )
+            if any((one.resource, one.to_namespace, one.to_name) == (resource, to_namespace, to_name) for one in found):
+                raise ConfigError(f"{shown.source}: {target!r} is there twice; name each place in the cluster once")
+            found.append(made)
+    part.nothing_else()
+    # What is named goes before what comes along.
+    return tuple(sorted(found, key=lambda one: one.to_name == "*"))
