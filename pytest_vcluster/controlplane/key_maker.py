@@ -25,7 +25,7 @@ _ANSWER_SECONDS = 10.0
 
 
 class KeyMaker:
-    """The process; used by one thread at a time."""
+    """The process, and the keys it makes; one for a whole run."""
 
     def __init__(self) -> None:
         self._popen = subprocess.Popen(
@@ -36,55 +36,37 @@ class KeyMaker:
         )
         self.pid = self._popen.pid
         self._lock = threading.Lock()
+        self._is_gone = False
 
     def make(self, name: str, hosts: Sequence[str]) -> KeyMaterial:
-        """Have the keys made; OSError or ValueError if the process is of no use any more."""
+        """Make the keys of the control plane `name` that is reached under `hosts`; blocks."""
+        with self._lock:
+            if not self._is_gone:
+                try:
+                    return self._ask(name, hosts)
+                except (OSError, ValueError):
+                    # Killed, perhaps in the middle of an answer: what else it may have said belongs to nothing.
+                    self.end()
+        return make_here(name, hosts)
+
+    def _ask(self, name: str, hosts: Sequence[str]) -> KeyMaterial:
         requests, answers = self._popen.stdin, self._popen.stdout
         assert requests is not None
         assert answers is not None
-        with self._lock:
-            os.write(requests.fileno(), json.dumps({"name": name, "hosts": list(hosts)}).encode() + b"\n")
-            if not select.select([answers], [], [], _ANSWER_SECONDS)[0]:
-                raise TimeoutError
-            return _from_json(json.loads(answers.readline()))
+        os.write(requests.fileno(), json.dumps({"name": name, "hosts": list(hosts)}).encode() + b"\n")
+        if not select.select([answers], [], [], _ANSWER_SECONDS)[0]:
+            raise TimeoutError
+        return _from_json(json.loads(answers.readline()))
 
     def end(self) -> None:
-        """End the process; harmless if it has ended."""
+        """End the process, and make keys in this one from now on; harmless if it has ended."""
+        self._is_gone = True
         with self._popen:
             self._popen.kill()
 
 
-_maker: KeyMaker | None = None
-
-
-def begin() -> int:
-    """Start the process that makes all keys for this one from now on; returns its id."""
-    global _maker  # noqa: PLW0603 - as there is one module that makes keys
-    _maker = KeyMaker()
-    return _maker.pid
-
-
-def end() -> None:
-    """Make keys in this process from now on."""
-    global _maker
-    maker, _maker = _maker, None
-    if maker is not None:
-        maker.end()
-
-
-def make(name: str, hosts: Sequence[str]) -> KeyMaterial:
-    """Make the keys of the control plane `name` that is reached under `hosts`; blocks."""
-    if _maker is not None:
-        try:
-            return _maker.make(name, hosts)
-        except (OSError, ValueError):
-            # Killed, perhaps in the middle of an answer: what else it may have said belongs to nothing.
-            end()
-    return make_here(name, hosts)
-
-
 def make_here(name: str, hosts: Sequence[str]) -> KeyMaterial:
-    """Make keys in this process."""
+    """Make the keys of the control plane `name` that is reached under `hosts`, in this process; blocks."""
     from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key  # noqa: PLC0415 - see above
 
     servers = CertificateAuthority.new(f"{name}-servers")

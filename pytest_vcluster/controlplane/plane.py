@@ -11,7 +11,7 @@ import contextlib
 import functools
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -21,7 +21,7 @@ from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.keys import KeyPair
+from pytest_vcluster.controlplane.keys import KeyMaterial, KeyPair
 from pytest_vcluster.errors import ProvisionError, Timeout
 
 _POLL_SECONDS = 0.01
@@ -47,6 +47,7 @@ class PlaneSettings:
     disabled_admission: tuple[str, ...] = ()
     hostpath_provisioner: bool = False
     ready_path: str = kube_apiserver.READY_PATH
+    make_keys: Callable[[str, Sequence[str]], KeyMaterial] = key_maker.make_here
 
     @property
     def pki(self) -> Path:
@@ -162,7 +163,7 @@ def _prepare(settings: PlaneSettings) -> ControlPlane:
     pki = settings.pki
     pki.mkdir(parents=True, mode=0o700)
     hosts = (*kube_apiserver.SERVER_NAMES, address.ip, settings.kubernetes_service_ip)
-    material = key_maker.make(settings.name, tuple(dict.fromkeys(hosts)))
+    material = settings.make_keys(settings.name, tuple(dict.fromkeys(hosts)))
     for name, pair in material.pairs.items():
         write_private(pki / f"{name}.crt", pair.certificate)
         write_private(pki / f"{name}.key", pair.key)

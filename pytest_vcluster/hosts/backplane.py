@@ -11,11 +11,13 @@ import contextlib
 import functools
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
 from pytest_vcluster.controlplane import custom_resources, etcd, kube_controller_manager, plane, template_store
 from pytest_vcluster.controlplane.component import Death, RunningComponent, Starter, describe_exit
+from pytest_vcluster.controlplane.keys import KeyMaterial
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
@@ -40,6 +42,7 @@ class EmbeddedBackplane:
         progress: Callable[[str], None],
         sources: Sources,
         listening: asyncio.Future[None],
+        make_keys: Callable[[str, Sequence[str]], KeyMaterial],
     ) -> None:
         self.deaths: list[Death] = []
         self.failed = asyncio.Event()
@@ -50,6 +53,7 @@ class EmbeddedBackplane:
         self._progress = progress
         self._sources = sources
         self._listening = listening
+        self._make_keys = make_keys
         self._host_version = binaries.newest(settings.versions)
         self._free_ranges: list[ServiceRange] = list(reversed(SERVICE_RANGES[1:]))
         self._templates: dict[str, asyncio.Task[Template]] = {}
@@ -172,11 +176,14 @@ class EmbeddedBackplane:
                 register=self._register,
                 progress=self._progress,
             )
-            settings = embedded.plane_settings(
-                directory=self._directory,
-                etcd_socket=self.etcd_socket,
-                binaries=found,
-                timeout=self._settings.timeout,
+            settings = replace(
+                embedded.plane_settings(
+                    directory=self._directory,
+                    etcd_socket=self.etcd_socket,
+                    binaries=found,
+                    timeout=self._settings.timeout,
+                ),
+                make_keys=self._make_keys,
             )
             template = await self._template(self._host_version)
             await asyncio.shield(self._listening)
@@ -214,6 +221,7 @@ class EmbeddedBackplane:
             controller_manager_binary=found[Component.KUBE_CONTROLLER_MANAGER].path,
             controllers=kube_controller_manager.virtual_controllers(found[Component.KUBE_APISERVER].version),
             timeout=self._settings.timeout,
+            make_keys=self._make_keys,
         )
 
     def _take_range(self) -> ServiceRange:

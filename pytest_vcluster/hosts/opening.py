@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_vcluster.controlplane import etcd
+from pytest_vcluster.controlplane import etcd, key_maker
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.errors import Timeout
 from pytest_vcluster.hosts import binaries
@@ -36,6 +36,7 @@ async def opened(
     starter: Starter,
     register: Callable[[int], None],
     progress: Callable[[str], None],
+    begun: key_maker.KeyMaker | None = None,
 ) -> AsyncIterator[EmbeddedBackplane]:
     """Open the embedded backplane below `directory` (which must exist) and close it without a trace.
 
@@ -59,6 +60,7 @@ async def opened(
             progress=progress,
             sources=sources,
             listening=listening,
+            make_keys=key_maker.make_here if begun is None else begun.make,
         )
         backplane._watch([store], backplane.deaths, backplane.failed)
         try:

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import cast
-
-Begin = Callable[[], int]
-"""Starts a process that leads a session of its own and ends when this process does; returns its id."""
+from typing import Protocol, cast
 
 
-def begin(name: str) -> list[int]:
-    """Call the `Begin` named `module:function`, if there is one; the ids of the processes that it started."""
+class Begun(Protocol):
+    """A process that leads a session of its own and ends when this process does."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+
+Begin = Callable[[], Begun]
+
+
+def begin(name: str) -> Begun | None:
+    """Call the `Begin` named `module:function`, if there is one."""
     if not name:
-        return []
+        return None
     module, _, function = name.partition(":")
-    return [cast("Begin", getattr(importlib.import_module(module), function))()]
+    return cast("Begin", getattr(importlib.import_module(module), function))()

@@ -128,8 +128,9 @@ class OpenBackplane(Protocol):
         starter: Starter,
         register: Callable[[int], None],
         progress: Callable[[str], None],
+        begun: Any = None,
     ) -> AbstractAsyncContextManager[Backplane]:
-        """Open it."""
+        """Open it; `begun` is what `Run.ahead` made, for all backplanes of the run."""
 
 
 def opener(name: str) -> OpenBackplane:

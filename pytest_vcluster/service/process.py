@@ -11,9 +11,10 @@ import gc
 import logging
 import os
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from pytest_vcluster.service.ahead import Begun
 from pytest_vcluster.service.backplane import opener
 from pytest_vcluster.service.lock import RunLock
 from pytest_vcluster.service.runs import Run
@@ -23,10 +24,10 @@ from pytest_vcluster.settings import Settings
 _START_SECONDS = 3.0
 
 
-def main(document: Mapping[str, Any], *, lock: int, begun: Sequence[int]) -> None:
+def main(document: Mapping[str, Any], *, lock: int, begun: Begun | None) -> None:
     """Serve the run that `document` describes until it is over.
 
-    `lock` is the number of the open file that the run's lock is on, `begun` are processes that were started already.
+    `lock` is the number of the open file that the run's lock is on, `begun` is what was started already.
     """
     run = Run.from_json(document["run"])
     held = RunLock(run.lock, lock)
@@ -39,10 +40,10 @@ def main(document: Mapping[str, Any], *, lock: int, begun: Sequence[int]) -> Non
     asyncio.run(_serve(run, Settings.from_json(document["settings"]), held, begun))
 
 
-async def _serve(run: Run, settings: Settings, lock: RunLock, begun: Sequence[int]) -> None:
+async def _serve(run: Run, settings: Settings, lock: RunLock, begun: Begun | None) -> None:
     asyncio.get_running_loop().call_later(_START_SECONDS, _collect_garbage)
     try:
-        await Service(run, settings, lock, opener(run.backplane)).run(begun)
+        await Service(run, settings, lock, opener(run.backplane), begun).run()
     except BaseException:
         logging.getLogger(__name__).exception("the run service failed")
         os._exit(1)

@@ -18,7 +18,7 @@ from pytest_vcluster.service import reaper
 from pytest_vcluster.service.lock import RunLock, is_held
 
 DEFAULT_BACKPLANE = "pytest_vcluster.hosts.opening:opened"
-DEFAULT_AHEAD = "pytest_vcluster.controlplane.key_maker:begin"
+DEFAULT_AHEAD = "pytest_vcluster.controlplane.key_maker:KeyMaker"
 _LONGEST_SOCKET = 100
 """Unix socket paths have 104 bytes on macOS and 108 on Linux, the ending null byte included."""
 _LONGEST_NAME = "12345678/1/etcd-peer.sock"

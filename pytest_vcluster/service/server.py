@@ -13,11 +13,12 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.service import capacity, runs
+from pytest_vcluster.service.ahead import Begun
 from pytest_vcluster.service.backplane import Backplane, OpenBackplane
 from pytest_vcluster.service.clusters import Clusters
 from pytest_vcluster.service.connection import LONGEST_LINE, Connection
@@ -60,8 +61,16 @@ _POLL_SECONDS = 0.01
 class Service:
     """Everything of one run."""
 
-    def __init__(self, run: Run, settings: Settings, lock: RunLock, open_backplane: OpenBackplane) -> None:
+    def __init__(
+        self,
+        run: Run,
+        settings: Settings,
+        lock: RunLock,
+        open_backplane: OpenBackplane,
+        begun: Begun | None = None,
+    ) -> None:
         self._run = run
+        self._begun = begun
         self._settings = settings
         self._open_backplane = open_backplane
         self._over = asyncio.Event()
@@ -86,14 +95,14 @@ class Service:
         self._kept = KeptClusters(self._clusters, self._statistics, directory=run.directory, memory=capacity.memory)
         self._desk = LeaseDesk(self._clusters, self._statistics, keep=self._kept.keep)
 
-    async def run(self, begun: Sequence[int] = ()) -> None:
-        """Serve until the run is over, with `begun` as more children; what is left then the reaper ends."""
+    async def run(self) -> None:
+        """Serve until the run is over; what is left then the reaper ends."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._over.set)
         self._roster.start()
-        for pid in begun:
-            self._roster.register(pid)
+        if self._begun is not None:
+            self._roster.register(self._begun.pid)
         stop_watching = watch(self._run.controller_pid, self._run.controller_started, self._controller_ended)
         server = await asyncio.start_unix_server(self._enter, self._run.socket, limit=LONGEST_LINE)
         sweeping = asyncio.ensure_future(asyncio.to_thread(runs.sweep, self._run.directory.parent))
@@ -198,7 +207,12 @@ class Service:
         await asyncio.to_thread(directory.mkdir, mode=0o700)
         try:
             async with self._open_backplane(
-                self._settings, directory, starter=self._starter, register=self._roster.register, progress=tell
+                self._settings,
+                directory,
+                starter=self._starter,
+                register=self._roster.register,
+                progress=tell,
+                begun=self._begun,
             ) as backplane:
                 yield backplane
         finally:

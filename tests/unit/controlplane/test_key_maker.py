@@ -16,10 +16,10 @@ NAMES = AUTHORITIES | {"apiserver", "front-proxy-client", "kubelet", "kubelet-cl
 
 
 @pytest.fixture
-def helper():
-    pid = key_maker.begin()
-    yield pid
-    key_maker.end()
+def maker():
+    begun = key_maker.KeyMaker()
+    yield begun
+    begun.end()
 
 
 def check(material, *, name):
@@ -44,24 +44,25 @@ def check(material, *, name):
 
 
 def test_keys_are_made_here_without_a_process():
-    check(key_maker.make("here", ["localhost", "127.0.0.9"]), name="here")
+    check(key_maker.make_here("here", ["localhost", "127.0.0.9"]), name="here")
 
 
-def test_a_process_makes_the_same(helper):
-    first, second = (key_maker.make(name, ["localhost", "127.0.0.9"]) for name in ("one", "two"))
+def test_a_process_makes_the_same(maker):
+    first, second = (maker.make(name, ["localhost", "127.0.0.9"]) for name in ("one", "two"))
     check(first, name="one")
     check(second, name="two")
     assert {pair.key for pair in first.pairs.values()}.isdisjoint(pair.key for pair in second.pairs.values())
 
 
-def test_a_process_that_was_killed_is_not_missed(helper):
-    os.kill(helper, signal.SIGKILL)
-    check(key_maker.make("one", ["localhost", "127.0.0.9"]), name="one")
-    check(key_maker.make("two", ["localhost", "127.0.0.9"]), name="two")
+def test_a_process_that_was_killed_is_not_missed(maker):
+    os.kill(maker.pid, signal.SIGKILL)
+    check(maker.make("one", ["localhost", "127.0.0.9"]), name="one")
+    check(maker.make("two", ["localhost", "127.0.0.9"]), name="two")
 
 
 def test_the_process_ends_when_the_one_that_began_it_is_killed():
-    code = "import time, pytest_vcluster.controlplane.key_maker as k; print(k.begin(), flush=True); time.sleep(999)"
+    imported = "import time; from pytest_vcluster.controlplane.key_maker import KeyMaker"
+    code = f"{imported}; maker = KeyMaker(); print(maker.pid, flush=True); time.sleep(999)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as popen:
         helper = int(popen.stdout.readline())
         assert os.getpgid(helper) == helper

@@ -151,11 +151,11 @@ class FakeBackplane:
 
 
 def begin():
-    return subprocess.Popen([SLEEP, "998"], start_new_session=True).pid
+    return subprocess.Popen([SLEEP, "998"], start_new_session=True)
 
 
 @contextlib.asynccontextmanager
-async def opened(settings, directory, *, starter, register, progress):
+async def opened(settings, directory, *, starter, register, progress, begun):
     backplane = FakeBackplane(settings, directory, starter, progress)
     if trouble := backplane.wishes_for("no-binaries"):
         progress("building kube-apiserver")
