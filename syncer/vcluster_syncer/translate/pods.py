@@ -27,6 +27,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
+from vcluster_syncer.naming import host_name
 from vcluster_syncer.translate import (
     host_metadata,
     metadata,
@@ -90,12 +91,13 @@ def _create(key: Key, virtual: Object, secret: Object | None, world: World) -> S
         return ()
     if (refused := pod_refusals.of(key, virtual, world)) is not None:
         return (refused,)
-    wanted = pod_spec.to_host(key, virtual, world)
-    name = wanted["metadata"]["name"]
+    name = host_name(world.tenant.name, *key)
     if world.host_named(PODS, name) is not None:
         return (decide.refuse_foreign(PODS, key, name),)
     tokens = pod_tokens.plan(key, virtual, secret, world)
-    return (*tokens.actions, CreateHost(PODS, wanted)) if tokens.is_complete else tokens.actions
+    if not tokens.is_complete:
+        return tokens.actions
+    return (*tokens.actions, CreateHost(PODS, pod_spec.to_host(key, virtual, world)))
 
 
 def _lost(virtual: Object) -> Sequence[Action]:
