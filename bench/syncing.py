@@ -42,6 +42,8 @@ _NODES = 8
 """Of 110 pods each."""
 _AT_ONCE = 8
 _SECONDS = 60.0
+_REQUEST_SECONDS = 300.0
+"""To delete a thousand Services is one request."""
 _REST_SECONDS = 2.0
 _SYNCER = "vcluster_syncer"
 _PREFIXES = ("pod-", "bench-", "service-", "config-", "user-")
@@ -180,11 +182,11 @@ async def measure(version: str, directory: Path, *, quick: bool) -> None:
         nodes = default_nodes(_NODES)
         async with (
             _deploying(version, host_kubeconfig, starter),
-            Client.open(kubeconfig.load(host_kubeconfig)) as host,
+            Client.open(kubeconfig.load(host_kubeconfig), timeout=_REQUEST_SECONDS) as host,
         ):
             async with (
                 shared.virtual_cluster(version=version, nodes=nodes) as cluster,
-                Client.open(kubeconfig.load(cluster.plane.kubeconfig)) as virtual,
+                Client.open(kubeconfig.load(cluster.plane.kubeconfig), timeout=_REQUEST_SECONDS) as virtual,
             ):
                 selector = {simulated_nodes.TENANT_LABEL: cluster.name}
                 places = (
