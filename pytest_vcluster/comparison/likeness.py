@@ -33,6 +33,8 @@ _TRUST_BUNDLES = "clustertrustbundles.certificates.k8s.io"
 _WITH_CERTIFICATES = re.compile(r"[^/]+/kube-root-ca\.crt|kube-system/extension-apiserver-authentication")
 # When the node was made on the host, and when its kubelet was heard last.
 _NODE_TIMES = ("lastHeartbeatTime", "lastTransitionTime")
+# Those of nodes are counted through the whole run; who speaks for their kubelets listens elsewhere for each cluster.
+_ADDRESSES = {"InternalIP": "<the node's address>", "Kubelet": "<the kubelet's address>"}
 # How the machine is reached, not what is served.
 _OF_THE_MACHINE = "serverAddressByClientCIDRs"
 
@@ -116,19 +118,22 @@ def _anyones(metadata: dict[str, Any]) -> None:
 
 
 def _any_node(node: Object) -> Object:
-    """A node without its times, and with any addresses: those are counted through the whole run."""
+    """A node without its times, and with any addresses."""
     spec, status = node.get("spec") or {}, node.get("status") or {}
     own = {cidr: "<the node's pod range>" for cidr in (spec.get("podCIDR"), *(spec.get("podCIDRs") or ())) if cidr}
     own |= {
-        each.get("address", "<none>"): "<the node's address>"
+        each.get("address", "<none>"): _ADDRESSES[each["type"]]
         for each in status.get("addresses") or ()
-        if each.get("type") == "InternalIP"
+        if each.get("type") in _ADDRESSES
     }
     if own:
         pattern = re.compile(rf"(?<![0-9.])(?:{'|'.join(re.escape(text) for text in own)})(?![0-9.])")
         plain: dict[str, Any] = json.loads(pattern.sub(lambda match: own[match.group()], json.dumps(node)))
     else:
         plain = copy.deepcopy(dict(node))
+    kubelet = ((plain.get("status") or {}).get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
+    if kubelet.get("Port"):
+        kubelet["Port"] = "<the kubelet's port>"
     for condition in (plain.get("status") or {}).get("conditions") or ():
         for key in _NODE_TIMES:
             _forget(condition, key)

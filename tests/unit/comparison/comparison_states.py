@@ -50,7 +50,12 @@ def node(number: int, which: int, name: str) -> dict[str, Any]:
         "metadata": made,
         "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
         "status": {
-            "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
+            "addresses": [
+                {"type": "InternalIP", "address": address},
+                {"type": "Hostname", "address": name},
+                {"type": "Kubelet", "address": f"127.1.{number % 100}.1"},
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250 + number}},
             "conditions": [
                 {"type": "Ready", "status": "True", "lastHeartbeatTime": moment, "lastTransitionTime": moment}
             ],
