@@ -234,6 +234,7 @@ OF_ANY_CLUSTER = {
     "serverAddress",
     "podCIDR",
     "address",
+    "Port",
 }
 
 
