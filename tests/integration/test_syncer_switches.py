@@ -10,6 +10,7 @@ import pytest
 from syncer_case import Case, syncer
 from two_api_servers import NAMESPACES, SERVICE_ACCOUNTS, Api, eventually, started
 from vcluster_syncer.fields import ConfigError
+from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import NotFound
 from vcluster_syncer.model import (
     INGRESS_CLASSES,
@@ -22,7 +23,7 @@ from vcluster_syncer.model import (
     SECRETS,
 )
 from vcluster_syncer.naming import host_name
-from vcluster_syncer.switches import selected
+from vcluster_syncer.switches import host_rules, selected
 from vcluster_syncer.translate import KINDS
 
 CARRIED = (INGRESSES, NETWORK_POLICIES, POD_DISRUPTION_BUDGETS)
@@ -241,17 +242,73 @@ def test_a_service_account_lends_its_name_to_host_pods(servers):
     asyncio.run(scenario())
 
 
-def test_everything_that_can_be_on_together_works_together(servers):
-    async def scenario():
-        on = {}
-        for path in [kind.switch.path for kind in KINDS if kind.switch is not None]:
-            with contextlib.suppress(ConfigError):
-                # Some go one way or the other, never both.
-                selected(KINDS, on | {path: True})
-                on[path] = True
-        assert len(on) >= 8
-        async with carried(servers, *on) as case:
-            await case.create_pod("web")
-            await case.on_host(PODS, "web")
+def everything():
+    """All switches that can be on together."""
+    on = {}
+    for path in [kind.switch.path for kind in KINDS if kind.switch is not None]:
+        with contextlib.suppress(ConfigError):
+            # Some go one way or the other, never both.
+            selected(KINDS, on | {path: True})
+            on[path] = True
+    return on
 
+
+def right_of(request):
+    """What RBAC calls a request: group, resource with its subresource, verb."""
+    path, _, query = request.path.partition("?")
+    parts = path.strip("/").split("/")
+    group, parts = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+    if parts[0] == "namespaces" and len(parts) > 2:
+        parts = parts[2:]
+    resource = "/".join([parts[0], *parts[2:]])
+    if request.method == "GET":
+        return group, resource, "watch" if "watch=1" in query else "get" if len(parts) > 1 else "list"
+    return group, resource, {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}[request.method]
+
+
+@pytest.mark.parametrize("on", [{}, everything()], ids=["default", "everything"])
+def test_nothing_is_done_on_the_host_without_a_right_that_is_asked_for(servers, monkeypatch, on):
+    used, tests_own = set(), []
+    send = Client._request
+
+    def recorded(client, request, *arguments, **keywords):
+        if client._base.endswith(f":{servers.host.port}") and client not in tests_own:
+            used.add(right_of(request))
+        return send(client, request, *arguments, **keywords)
+
+    def known(api, client):
+        api.client = client
+        tests_own.append(client)
+
+    async def scenario():
+        async with carried(servers, *on) as case:
+            await case.virtual.create(SECRETS, "default", "password", type="Opaque", stringData={"k": "v"})
+            environment = [{"secretRef": {"name": "password"}}]
+            container = {"name": "main", "image": "registry.example/app:1", "envFrom": environment}
+            await case.create_pod("web", containers=[container])
+            await case.virtual.create(INGRESSES, "default", "web", spec={"defaultBackend": BACKEND})
+            await case.virtual.create(NETWORK_POLICIES, "default", "web", spec={"podSelector": {}})
+            await case.run("web")
+            await case.virtual.patch(PODS, "default", "web", {"metadata": {"labels": {"a": "b"}}})
+            pod = await case.on_host(PODS, "web")
+
+            async def has_label():
+                found = await case.host.get(PODS, case.name, pod["metadata"]["name"])
+                return found["metadata"]["labels"].get("a") == "b"
+
+            await eventually(has_label, seconds=20)
+            await case.virtual.delete(PODS, "default", "web", grace=0)
+            await vanished(case.host, PODS, pod["metadata"]["name"], case.name)
+
+    granted = {
+        (rule.group, resource, verb)
+        for rule in host_rules(selected(KINDS, on))
+        for resource in rule.resources
+        for verb in rule.verbs
+    }
+    monkeypatch.setattr(Client, "_request", recorded)
+    monkeypatch.setattr(Api, "__init__", known)
     asyncio.run(scenario())
+    assert ("", "pods", "create") in used
+    assert ("", "pods", "delete") in used
+    assert used <= granted

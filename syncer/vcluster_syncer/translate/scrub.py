@@ -15,6 +15,9 @@ from vcluster_syncer import ownership
 from vcluster_syncer.model import (
     CONFIGMAPS,
     ENDPOINT_SLICES,
+    GATEWAYS,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
     INGRESSES,
     NAMESPACES,
     NETWORK_POLICIES,
@@ -49,6 +52,9 @@ CARRIED: Final = (
     NETWORK_POLICIES,
     POD_DISRUPTION_BUDGETS,
     SERVICE_ACCOUNTS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    GRPC_ROUTES,
 )
 """Whose objects have names of ours on the host."""
 # As `naming` makes them.
