@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from vcluster_syncer.config import Config, load
 from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.kube.kubeconfig import KubeconfigError
 from vcluster_syncer.service import serve
+from vcluster_syncer.switches import as_rbac, host_rules, selected
 from vcluster_syncer.translate import KINDS
 
 _USAGE_ERROR = 2
@@ -34,9 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end when standard input does, so as not to outlive a parent"
     )
+    parser.add_argument(
+        "--host-rules", action="store_true", help="print the rights on the host that the configuration needs, and end"
+    )
     options = parser.parse_args(arguments)
     try:
         config = load(options.config)
+        if options.host_rules:
+            rules = as_rbac(host_rules(selected(KINDS, config.switches)))
+            sys.stdout.write(f"{json.dumps(rules, indent=2)}\n")
+            return 0
         logging.basicConfig(
             stream=sys.stderr,
             level=config.log_level.upper(),

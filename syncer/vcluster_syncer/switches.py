@@ -71,3 +71,12 @@ def host_rules(kinds: Iterable[Kind]) -> tuple[Rule, ...]:
         Rule(group, tuple(resources), found, cluster_scoped)
         for (cluster_scoped, group, found), resources in together.items()
     )
+
+
+def as_rbac(rules: Iterable[Rule]) -> dict[str, list[dict[str, list[str]]]]:
+    """Return rules as the `rules` of a Role and of a ClusterRole have them."""
+    made: dict[str, list[dict[str, list[str]]]] = {"role": [], "clusterRole": []}
+    for rule in rules:
+        fields = {"apiGroups": [rule.group], "resources": list(rule.resources), "verbs": list(rule.verbs)}
+        made["clusterRole" if rule.cluster_scoped else "role"].append(fields)
+    return made

@@ -1,9 +1,11 @@
 """Which kinds run under which configuration, and which rights on the host they ask for."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from vcluster_syncer.__main__ import main
 from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.model import PODS, Action, Key, Kind, Object, Resource, Rule, Switch, Tenant, World
 from vcluster_syncer.switches import host_rules, refuse_unfit, selected
@@ -91,6 +93,21 @@ def test_a_tenant_that_asks_for_what_is_off_is_refused():
     ]
     with pytest.raises(ConfigError, match=f"mode each and sync.{path} don't go together"):
         refuse_unfit(spread, selected(KINDS, {**on, path: True}))
+
+
+def test_the_command_line_tells_the_rights_a_configuration_needs(tmp_path, capsys):
+    path = tmp_path / "syncer.json"
+    sync = {"to_host": {"ingresses": True}, "from_host": {"events": False}}
+    path.write_text(json.dumps({"host": {"kubeconfig": "/k"}, "admin": {"unix": "/s"}, "sync": sync}))
+    assert main(["--config", str(path), "--host-rules"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    wanted = {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": list(CARRY)}
+    assert wanted in told["role"]
+    assert not [rule for rule in told["role"] if "events" in rule["resources"]]
+    assert {"apiGroups": [""], "resources": ["nodes"], "verbs": list(READ)} in told["clusterRole"]
+    path.write_text(path.read_text().replace("ingresses", "ingress"))
+    assert main(["--config", str(path), "--host-rules"]) == 2
+    assert "unknown to_host.ingress; known are" in capsys.readouterr().err
 
 
 def test_no_two_switches_have_one_name():
