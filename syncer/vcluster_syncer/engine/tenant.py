@@ -28,6 +28,8 @@ from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import EVENTS, Key, Kind, Object, Reference, Resource, Tenant, World
 
 _log = logging.getLogger(__name__)
+Name = tuple[str, str, str]
+"""Plural, namespace and name of a virtual object."""
 _PATROL_AT_ONCE = 200
 _DRAIN_POLL = 0.004
 
@@ -191,13 +193,15 @@ class TenantSync:
             ],
         }
 
-    async def drained(self, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
+    async def drained(
+        self, deleted: Mapping[Name, int], put: Mapping[Name, int] | None = None, *, timeout: float
+    ) -> str:
         """Wait until nothing is remembered, left on the host or still to be done of objects that are gone.
 
-        For after the virtual cluster was put back to an earlier state: `deleted` tells the plural, namespace and name
-        of what went, and the revision of its end. What is there under that name but younger was made afterwards, by a
-        controller that missed it: whoever put the cluster back finds that too. Returns nothing, or what is left after
-        `timeout` seconds.
+        For after the virtual cluster was put back to an earlier state: `deleted` tells what went, and the revision of
+        its end. What is there under that name but younger was made afterwards, by a controller that missed it: whoever
+        put the cluster back finds that too. `put` tells what is as it was, and since which revision; what the host was
+        told of its interlude is taken back. Returns nothing, or what is left after `timeout` seconds.
         """
         # Objects of a definition are stored under their group, too.
         plurals = {
@@ -205,11 +209,20 @@ class TenantSync:
             for resource in self._memory.virtual_stores
             for name in (resource.plural, f"{resource.group}/{resource.plural}")
         }
-        waiting = {(plurals[plural], Key(*key)): end for (plural, *key), end in deleted.items() if plural in plurals}
+        # Who is there must be as young as what was put back; who went is there no more, or younger than its end.
+        told = [
+            *((name, end, True) for name, end in deleted.items()),
+            *((name, at, False) for name, at in (put or {}).items()),
+        ]
+        waiting = {
+            (plurals[plural], Key(*key)): (revision, ended)
+            for (plural, *key), revision, ended in told
+            if plural in plurals
+        }
         try:
             async with asyncio.timeout(timeout):
                 while self._queue is not None:
-                    waiting = {each: end for each, end in waiting.items() if self._is_older(each, end)}
+                    waiting = {each: what for each, what in waiting.items() if self._is_behind(each, *what)}
                     if not waiting:
                         self._queue.recall()
                         await self._queue.settled()
@@ -223,12 +236,15 @@ class TenantSync:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-        remembered = [f"{resource.kind} {_shown(key)}, of whose end no watch told" for resource, key in waiting]
+        remembered = [
+            f"{resource.kind} {_shown(key)}, of whose {'end' if ended else 'return'} no watch told"
+            for (resource, key), (_, ended) in waiting.items()
+        ]
         return ", ".join((remembered + self._orphans() + self.describe()["errors"])[:5]) or "work that never ends"
 
-    def _is_older(self, reference: Reference, revision: int) -> bool:
+    def _is_behind(self, reference: Reference, revision: int, ended: bool) -> bool:  # noqa: FBT001 - as it is stored
         remembered = self._memory.virtual(*reference)
-        return remembered is not None and revision_of(remembered) < revision
+        return not ended if remembered is None else revision_of(remembered) < revision
 
     def _orphans(self) -> list[str]:
         """Host objects that we made for virtual objects that don't exist."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from vcluster_syncer.engine import ground
 from vcluster_syncer.engine.metrics import Metrics
-from vcluster_syncer.engine.tenant import Insight, NotSynced, Surroundings, TenantSync
+from vcluster_syncer.engine.tenant import Insight, Name, NotSynced, Surroundings, TenantSync
 from vcluster_syncer.isolation import NO_TERMS, Terms
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import Tenant, World
@@ -134,12 +134,14 @@ class Tenants:
             pass
         return carried
 
-    async def drained(self, name: str, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
+    async def drained(
+        self, name: str, deleted: Mapping[Name, int], put: Mapping[Name, int] | None = None, *, timeout: float
+    ) -> str:
         """Wait until nothing is left of a tenant's objects that are gone; see `TenantSync.drained`."""
         carried = self._carried.get(name)
         if carried is None:
             return f"tenant {name!r}, which is not carried"
-        return await carried.sync.drained(deleted, timeout=timeout)
+        return await carried.sync.drained(deleted, put, timeout=timeout)
 
     def insight(self, name: str) -> Insight:
         """See into a tenant."""

@@ -37,10 +37,12 @@ Plain = dict[bytes, Served]
 
 
 class Drained(Protocol):
-    """Waits until the host has nothing more of objects that ended at a revision; tells what it still has."""
+    """Waits until the host has what it should of objects that ended or were put back; tells what it has not."""
 
-    async def __call__(self, deleted: Mapping[tuple[str, str, str], int], *, timeout: float) -> str:
-        """Wait; `deleted` are plural, namespace and name."""
+    async def __call__(
+        self, deleted: Mapping[tuple[str, str, str], int], put: Mapping[tuple[str, str, str], int], *, timeout: float
+    ) -> str:
+        """Wait; what was deleted and what was put back are plural, namespace and name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,8 +274,10 @@ class Recycler:
             await self._etcd.prove_writable()
 
     async def _drain(self, back: WayBack) -> None:
-        deleted = {object_of(key): revision for key, revision in back.deleted.items()}
-        left = await self._drained(deleted, timeout=self._limits.drained)
+        deleted, put = (
+            {object_of(key): revision for key, revision in written.items()} for written in (back.deleted, back.put)
+        )
+        left = await self._drained(deleted, put, timeout=self._limits.drained)
         if left:
             raise NotPristine(f"the host did not let go of {left}")
 

@@ -46,6 +46,8 @@ class WayBack:
         self.reshaped = False
         self.deleted: dict[bytes, int] = {}
         """What was deleted, and at which revision it was last."""
+        self.put: dict[bytes, int] = {}
+        """What was put back, and at which revision it was last."""
         self.revived: set[bytes] = set()
         self.last: tuple[bytes, ...] = ()
         self.written = 0
@@ -128,6 +130,7 @@ class WayBack:
         written = await self._etcd.commit(put=put, delete=plan.delete)
         for key, created in plan.put.items():
             baseline.stamps[key] = Stamp(created or written.keys[key], written.keys[key])
+            self.put[key] = written.keys[key]
         self.written += len(plan.keys)
         self.deleted.update((key, written.keys[key]) for key in plan.delete)
         self.revived.update(plan.reborn)

@@ -30,6 +30,7 @@ class Bench:
         self.left = ""
         """What the host does not let go of."""
         self.drained = []
+        self.put_back = []
         self.definitions = []
         self.plain = {}
         self.trouble = {}
@@ -61,8 +62,9 @@ class Bench:
     def captured(self):
         return self.run(self.recycler.capture())
 
-    async def _drain(self, deleted, *, timeout):
+    async def _drain(self, deleted, put, *, timeout):
         self.drained.append(sorted(deleted))
+        self.put_back.append(sorted(put))
         return self.left
 
     def _step(self, step):

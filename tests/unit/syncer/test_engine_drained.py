@@ -39,8 +39,8 @@ def carry(key, virtual, host, _world):
 CARRIED = Kind(resource=WIDGETS, reconcile=carry, host_key=host_key)
 
 
-def drained(process, deleted=GONE, *, name="one", timeout=LONG):
-    return process.tenants.drained(name, deleted, timeout=timeout)
+def drained(process, deleted=GONE, put=None, *, name="one", timeout=LONG):
+    return process.tenants.drained(name, deleted, put, timeout=timeout)
 
 
 def test_it_is_drained_when_the_host_has_let_go_of_what_was_deleted():
@@ -125,6 +125,25 @@ def test_an_object_of_that_name_that_came_after_the_end_is_not_waited_for():
             # A client that was about to change it makes it anew, as recorders of events do.
             await virtual.put("widgets", "a")
             assert await drained(process, {("widgets", "default", "a"): ended}) == ""
+
+    asyncio.run(main())
+
+
+def test_what_was_put_back_must_have_been_told():
+    async def main():
+        async with Process.open(CARRIED, timing=PATIENT) as process:
+            virtual = await process.virtual()
+            await virtual.put("widgets", "a")
+            await process.add("one", virtual)
+            put = {("widgets", "default", "a"): virtual.revision + 1}
+            assert await drained(process, {}, put, timeout=SHORT) == "Widget default/a, of whose return no watch told"
+            waiting = asyncio.create_task(drained(process, {}, put))
+            await virtual.put("widgets", "a", spec={"size": 1})
+            assert await waiting == ""
+            await virtual.drop("widgets", "a")
+            await eventually(lambda: process.on_host("one") == [])
+            left = await drained(process, {}, {("widgets", "default", "a"): NOW}, timeout=SHORT)
+            assert left == "Widget default/a, of whose return no watch told"
 
     asyncio.run(main())
 

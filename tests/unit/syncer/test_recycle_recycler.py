@@ -52,6 +52,7 @@ def test_it_is_waited_until_the_host_let_go_of_what_was_deleted():
     [deleted] = bench.drained
     assert {("pods", "default", "web"), ("namespaces", "", "x")} <= set(deleted)
     assert not {name for _, _, name in deleted} & {"a", "admin", "default"}
+    assert bench.put_back == [[("clusterroles", "", "admin"), ("configmaps", "default", "a")]]
 
 
 def test_a_host_that_does_not_let_go_is_a_reason():
