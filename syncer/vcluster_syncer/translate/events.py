@@ -114,7 +114,9 @@ def reconcile(key: Key, _virtual: Object | None, host: Object | None, world: Wor
         return ()
     involved = host.get("involvedObject") or {}
     resource = _INVOLVED.get(involved.get("kind") or "")
-    if resource is None or world.kind(resource) is None:
+    kind = None if resource is None else world.kind(resource)
+    # Namespaces are always known, but not always the tenant's on the host.
+    if kind is None or not kind.watch_host:
         return ()
     subject = _subject(involved, world)
     if subject is None:

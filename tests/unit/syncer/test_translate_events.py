@@ -133,9 +133,13 @@ def test_is_told_about_whatever_is_carried(resource: Resource, spec: dict[str, A
     assert made["message"] == "waiting for web"
 
 
-def test_of_kinds_that_are_off_nothing_is_told(worlds: Worlds) -> None:
-    event(worlds, carried(worlds), involvedObject={"kind": "Ingress", "name": "x"})
-    assert told(worlds) == []
+@pytest.mark.parametrize("kind", ["Ingress", "Namespace"])
+def test_of_kinds_that_are_off_nothing_is_told_or_waited_for(worlds: Worlds, kind: str) -> None:
+    worlds.now = 1_795_255_205.0
+    made = event(
+        worlds, carried(worlds), involvedObject={"kind": kind, "name": "x"}, lastTimestamp="2026-11-21T10:00:00Z"
+    )
+    assert list(worlds.look(EVENTS, Key("", made["metadata"]["name"]))) == []
 
 
 def test_names_of_other_carried_objects_are_the_virtual_ones(worlds: Worlds) -> None:
