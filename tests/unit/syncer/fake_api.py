@@ -192,7 +192,7 @@ def streaming(*pieces, then=None):
     return handler
 
 
-async def eventually(check, seconds=3.0):
+async def eventually(check, seconds=20.0):
     """Wait until `check()` is something, and return it."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
