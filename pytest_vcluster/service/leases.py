@@ -102,7 +102,8 @@ class LeaseDesk:
                 connection.send(Progress(text=text, quiet=quiet))
 
         failure: Exception = ProvisionError("no attempt was made")
-        for _ in range(_ATTEMPTS):
+        # Whatever befell one that was waiting may have befallen all of them.
+        for _ in range(_ATTEMPTS + len(self._clusters.describe())):
             acquiring = asyncio.ensure_future(self._clusters.acquire(asked.request, worker=connection.pid, tell=tell))
             try:
                 await asyncio.wait((acquiring, ended), return_when=asyncio.FIRST_COMPLETED)

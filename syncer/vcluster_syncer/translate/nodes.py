@@ -147,6 +147,22 @@ def _settle(key: Key, virtual: Object, host: Object, tenant: Tenant) -> Iterable
         yield PatchVirtual(NODES, key, own["uid"], patch, resource_version=own.get("resourceVersion", ""))
 
 
+def _status_action(virtual: Object, wanted: Object) -> Sequence[Action]:
+    before = virtual.get("status") or {}
+    status = {**before, **wanted}
+    if _but_for_heartbeats(status) == _but_for_heartbeats(before):
+        return ()
+    return (UpdateVirtualStatus(NODES, {**virtual, "status": status}),)
+
+
+def _but_for_heartbeats(status: Object) -> Object:
+    # When a kubelet was heard last is told every few minutes, and would disturb every virtual cluster at rest.
+    conditions = [dict(condition) for condition in status.get("conditions") or ()]
+    for condition in conditions:
+        condition.pop("lastHeartbeatTime", None)
+    return {**status, "conditions": conditions}
+
+
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
     """Mirror a host node; a virtual node that nobody mirrored is the user's."""
     if host is None:
@@ -161,9 +177,7 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
     if actions := tuple(_settle(key, virtual, host, world.tenant)):
         # The status follows when the answer to these is there: the resourceVersion is needed.
         return actions
-    before = virtual.get("status") or {}
-    status = {**before, **status_to_virtual(key, host, world.tenant)}
-    return () if status == before else (UpdateVirtualStatus(NODES, {**virtual, "status": status}),)
+    return _status_action(virtual, status_to_virtual(key, host, world.tenant))
 
 
 def _wakes(item: Object, world: World) -> Iterable[Reference]:

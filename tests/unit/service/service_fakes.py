@@ -39,6 +39,7 @@ class FakeCluster:
         self.settles = lambda _about: None
         self.restores = lambda: ""
         self.laid, self.differences, self.checkpoints = False, (), []
+        self.spoilt = lambda: ""
 
     async def settle(self, *, about):
         self.settles(about)
@@ -61,6 +62,8 @@ class FakeCluster:
         return self.recycles()
 
     def facts(self, url):
+        if trouble := self.spoilt():
+            raise RuntimeError(trouble)
         return {
             "cluster": self.name,
             "version": self.version,
@@ -125,6 +128,7 @@ class FakeBackplane:
         cluster.on_host.set()
         cluster.laid = baseline in self.baselines
         cluster.settles = lambda about: self.settle(name, baseline, about)
+        cluster.spoilt = lambda: self.wishes_for(f"spoilt-{self.directory.name}-{name.rpartition('-')[2]}")
         cluster.restores = lambda: self.wishes_for("restless")
         if self.wishes_for("recycling"):
             cluster.recycles_later = lambda: self.wishes_for("recycling-waits")

@@ -77,6 +77,18 @@ def set_all(node: dict[str, Any], **labels: str) -> None:
     node["spec"]["unschedulable"] = True
 
 
+def test_a_heartbeat_alone_disturbs_nobody(worlds: Worlds) -> None:
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-21T10:00:00Z"}
+    _, host = mirrored(worlds, status={"conditions": [ready]})
+    host["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-11-21T10:05:00Z"
+    assert list(worlds.look(NODES, ONE)) == []
+    host["status"]["conditions"][0]["status"] = "False"
+    worlds.settle(NODES, ONE)
+    assert worlds.here[NODES, ONE]["status"]["conditions"] == [
+        {"type": "Ready", "status": "False", "lastHeartbeatTime": "2026-11-21T10:05:00Z"}
+    ]
+
+
 def test_what_a_user_adds_to_a_shared_node_stays_his_own() -> None:
     worlds = Worlds(tenant(private_nodes=False))
     virtual, host = mirrored(worlds, spec={"taints": [TAINT]})
