@@ -11,8 +11,8 @@ from pathlib import Path
 from bench import suite
 from bench.model import Ground, NotMeasured
 from pytest_vcluster.controlplane import kube_controller_manager, template_store
+from pytest_vcluster.controlplane.key_maker import make_here
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES
-from pytest_vcluster.controlplane.pki import CertificateAuthority, new_signing_key
 from pytest_vcluster.controlplane.plane import PlaneSettings
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.toolchain import Component
@@ -49,19 +49,9 @@ def template_of(ground: Ground) -> Template:
 def certificates(directory: Path, *, hosts: Sequence[str]) -> None:
     """Write all that kube-apiserver wants to read, and a client certificate for an administrator."""
     directory.mkdir()
-    servers, clients, proxies = (CertificateAuthority.new(name) for name in ("servers", "clients", "front-proxy"))
-    pairs = {
-        "server-ca": servers.pair,
-        "apiserver": servers.server("kube-apiserver", hosts=hosts),
-        "client-ca": clients.pair,
-        "admin": clients.client("kubernetes-admin", ["system:masters"]),
-        "kubelet-client": clients.client("kube-apiserver-kubelet-client", ["system:masters"]),
-        "front-proxy-ca": proxies.pair,
-        "front-proxy-client": proxies.client("front-proxy-client"),
-    }
-    for name, pair in pairs.items():
+    material = make_here("bare", hosts)
+    for name, pair in material.pairs.items():
         (directory / f"{name}.crt").write_text(pair.certificate)
         (directory / f"{name}.key").write_text(pair.key)
-    signing = new_signing_key()
-    (directory / "service-accounts.key").write_text(signing.private)
-    (directory / "service-accounts.pub").write_text(signing.public)
+    (directory / "service-accounts.key").write_text(material.signing.private)
+    (directory / "service-accounts.pub").write_text(material.signing.public)
