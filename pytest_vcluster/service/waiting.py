@@ -94,4 +94,6 @@ def situation(ticket: Ticket, seats: Iterable[Seat], limits: Limits, *, news: st
             f"waiting for one of {len(counted)} clusters, the most that are allowed (--vcluster-pool; by default as "
             f"many as there is memory for), in use by: {holders or 'nobody'}"
         )
-    return f"waiting until something else has started; clusters are in use by: {holders or 'nobody'}"
+    if any(seat.state is SeatState.RECYCLING and seat.key == ticket.key for seat in counted):
+        return "waiting for a cluster that is being put back"
+    return f"waiting until the host or another cluster has started; clusters are in use by: {holders or 'nobody'}"

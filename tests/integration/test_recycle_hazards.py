@@ -246,7 +246,10 @@ def test_aggregated_roles(cluster):
     labels = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
     rules = [{"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get"]}]
     cluster.call("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "a", "labels": labels}, "rules": rules})
-    time.sleep(0.3)  # the controller adds the rules to `view`, `edit` and `admin`
+    deadline = time.monotonic() + 20
+    while rules[0] not in cluster.call("GET", f"{RBAC}/clusterroles/view")["rules"]:
+        assert time.monotonic() < deadline  # the controller adds the rules to `view`, `edit` and `admin`
+        time.sleep(0.02)
     pristine(cluster)
 
 

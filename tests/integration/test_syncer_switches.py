@@ -168,12 +168,17 @@ def test_a_budget_is_a_number_of_pods_as_the_virtual_cluster_counts_them(servers
     asyncio.run(scenario())
 
 
+async def admitted(case, **classes):
+    """A pod, as soon as admission knows its classes: it learns of new ones a moment after they are made."""
+    return await eventually(lambda: case.create_pod("web", **classes))
+
+
 def test_a_pod_runs_with_the_tenants_own_priority_class(servers):
     async def scenario():
         async with carried(servers, "to_host.priority_classes") as case:
             name = unique("high")
             async with made(case.virtual, PRIORITY_CLASSES, name, value=1000, globalDefault=False):
-                await case.create_pod("web", priorityClassName=name)
+                await admitted(case, priorityClassName=name)
                 pod = await case.on_host(PODS, "web")
                 there = host_name(case.name, "", name)
                 assert pod["spec"]["priorityClassName"] == there
@@ -198,7 +203,7 @@ def test_classes_of_the_host_are_seen_used_and_gone_with_it(servers):
                 classes = (INGRESS_CLASSES, PRIORITY_CLASSES, RUNTIME_CLASSES)
                 for resource in classes:
                     assert await case.virtual.find(resource, "", name), "the tenant is ready, its classes are not there"
-                await case.create_pod("web", priorityClassName=name, runtimeClassName=name)
+                await admitted(case, priorityClassName=name, runtimeClassName=name)
                 pod = await case.on_host(PODS, "web")
                 assert (pod["spec"]["priorityClassName"], pod["spec"]["runtimeClassName"]) == (name, name)
 

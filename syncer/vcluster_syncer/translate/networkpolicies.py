@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vcluster_syncer import decide, ownership
-from vcluster_syncer.model import NETWORK_POLICIES, Action, Key, Kind, Object, Rule, Switch, Tenant, World
-from vcluster_syncer.translate import labels, metadata
+from vcluster_syncer.model import NETWORK_POLICIES, Key, Kind, Object, Rule, Switch, Tenant
+from vcluster_syncer.translate import carried, labels, metadata
 
 
 def _peer(peer: Object, key: Key, tenant: Tenant) -> dict[str, Any]:
@@ -48,31 +47,10 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _difference(host: Object, wanted: Object) -> Object:
-    return {**metadata.difference(host, wanted), **decide.fields_patch(host, wanted, ("spec",))}
-
-
-def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Carry a policy."""
-    return decide.carry(
-        NETWORK_POLICIES,
-        key,
-        virtual,
-        host,
-        world,
-        to_host=lambda wanted: to_host(key, wanted, world.tenant),
-        difference=_difference,
-    )
-
-
-def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    return ownership.virtual_key(host, tenant, kind=NETWORK_POLICIES.kind)
-
-
 KIND = Kind(
     resource=NETWORK_POLICIES,
-    reconcile=reconcile,
-    host_key=_host_key,
+    reconcile=carried.by(NETWORK_POLICIES, to_host),
+    host_key=carried.key_of(NETWORK_POLICIES),
     switch=Switch("to_host", "network_policies"),
     host_rules=(Rule.to_carry(NETWORK_POLICIES),),
 )

@@ -7,12 +7,10 @@ what that comes to, as a number of pods. The status stays the virtual controller
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from vcluster_syncer import decide, ownership
-from vcluster_syncer.model import POD_DISRUPTION_BUDGETS, Action, Key, Kind, Object, Rule, Switch, Tenant, World
-from vcluster_syncer.translate import labels, metadata
+from vcluster_syncer.model import POD_DISRUPTION_BUDGETS, Key, Kind, Object, Rule, Switch, Tenant
+from vcluster_syncer.translate import carried, labels, metadata
 
 
 def _number(virtual: Object) -> dict[str, Any]:
@@ -37,31 +35,10 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _difference(host: Object, wanted: Object) -> Object:
-    return {**metadata.difference(host, wanted), **decide.fields_patch(host, wanted, ("spec",))}
-
-
-def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Carry a budget."""
-    return decide.carry(
-        POD_DISRUPTION_BUDGETS,
-        key,
-        virtual,
-        host,
-        world,
-        to_host=lambda wanted: to_host(key, wanted, world.tenant),
-        difference=_difference,
-    )
-
-
-def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    return ownership.virtual_key(host, tenant, kind=POD_DISRUPTION_BUDGETS.kind)
-
-
 KIND = Kind(
     resource=POD_DISRUPTION_BUDGETS,
-    reconcile=reconcile,
-    host_key=_host_key,
+    reconcile=carried.by(POD_DISRUPTION_BUDGETS, to_host),
+    host_key=carried.key_of(POD_DISRUPTION_BUDGETS),
     switch=Switch("to_host", "pod_disruption_budgets"),
     host_rules=(Rule.to_carry(POD_DISRUPTION_BUDGETS),),
 )

@@ -7,16 +7,14 @@ only, so each name it gives is a translated one, and a grant of everything stays
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import (
     GATEWAYS,
     GRPC_ROUTES,
     HTTP_ROUTES,
     REFERENCE_GRANTS,
-    Action,
     Key,
     Kind,
     Object,
@@ -27,7 +25,7 @@ from vcluster_syncer.model import (
     World,
 )
 from vcluster_syncer.naming import host_name, host_namespace_of
-from vcluster_syncer.translate import metadata
+from vcluster_syncer.translate import carried, metadata
 
 
 def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
@@ -49,27 +47,6 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _difference(host: Object, wanted: Object) -> Object:
-    return {**metadata.difference(host, wanted), **decide.fields_patch(host, wanted, ("spec",))}
-
-
-def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Carry a grant."""
-    return decide.carry(
-        REFERENCE_GRANTS,
-        key,
-        virtual,
-        host,
-        world,
-        to_host=lambda wanted: to_host(key, wanted, world.tenant),
-        difference=_difference,
-    )
-
-
-def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    return ownership.virtual_key(host, tenant, kind=REFERENCE_GRANTS.kind)
-
-
 def _wakes(item: Object, world: World) -> Iterable[Reference]:
     for resource in (GATEWAYS, HTTP_ROUTES, GRPC_ROUTES):
         for one in world.virtual_list(resource) if world.kind(resource) is not None else ():
@@ -78,8 +55,8 @@ def _wakes(item: Object, world: World) -> Iterable[Reference]:
 
 KIND = Kind(
     resource=REFERENCE_GRANTS,
-    reconcile=reconcile,
-    host_key=_host_key,
+    reconcile=carried.by(REFERENCE_GRANTS, to_host),
+    host_key=carried.key_of(REFERENCE_GRANTS),
     wakes=_wakes,
     optional=True,
     switch=Switch("to_host", "reference_grants"),

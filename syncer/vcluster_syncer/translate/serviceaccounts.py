@@ -6,13 +6,12 @@ no Secret along: pods have tokens of the virtual cluster, and its admission has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from vcluster_syncer import decide, ownership
+from vcluster_syncer import ownership
 from vcluster_syncer.model import (
     SERVICE_ACCOUNTS,
-    Action,
     Key,
     Kind,
     Object,
@@ -22,7 +21,7 @@ from vcluster_syncer.model import (
     Tenant,
     World,
 )
-from vcluster_syncer.translate import metadata
+from vcluster_syncer.translate import carried, metadata
 
 
 def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
@@ -35,38 +34,16 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _difference(host: Object, wanted: Object) -> Object:
-    automount = decide.fields_patch(host, wanted, ("automountServiceAccountToken",))
-    return {**metadata.difference(host, wanted), **automount}
-
-
-def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Carry a ServiceAccount."""
-    return decide.carry(
-        SERVICE_ACCOUNTS,
-        key,
-        virtual,
-        host,
-        world,
-        to_host=lambda wanted: to_host(key, wanted, world.tenant),
-        difference=_difference,
-    )
-
-
-def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    return ownership.virtual_key(host, tenant, kind=SERVICE_ACCOUNTS.kind)
-
-
 def _wakes(item: Object, world: World) -> Iterable[Reference]:
     # Pods wait for their ServiceAccount to be on the host.
-    key = _host_key(item, world.tenant)
+    key = ownership.virtual_key(item, world.tenant, kind=SERVICE_ACCOUNTS.kind)
     return () if key is None else world.users(SERVICE_ACCOUNTS, key)
 
 
 KIND = Kind(
     resource=SERVICE_ACCOUNTS,
-    reconcile=reconcile,
-    host_key=_host_key,
+    reconcile=carried.by(SERVICE_ACCOUNTS, to_host, fields=("automountServiceAccountToken",)),
+    host_key=carried.key_of(SERVICE_ACCOUNTS),
     wakes=_wakes,
     switch=Switch("to_host", "service_accounts"),
     host_rules=(Rule.to_carry(SERVICE_ACCOUNTS),),
