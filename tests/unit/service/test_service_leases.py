@@ -50,7 +50,7 @@ def test_no_cluster_is_given_twice(open_lease):
 
 def test_what_befell_all_that_were_waiting_befalls_no_test(machine, open_lease):
     open_lease(request(expected=9))
-    until(lambda: machine.events().count(f"prepare {VERSION}") == 3)
+    until(lambda: machine.events().count(f"prepare {VERSION}") >= 3)
     for number in range(2, 5):
         machine.wish(f"spoilt-1-{number}", "it was written to")
     assert open_lease(request(expected=9)).grant.cluster.endswith("-5")
