@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +23,11 @@ from pytest_vcluster.settings import DEFAULT_NODES, HOSTS, ISOLATION_MODES, KEEP
 SETTINGS = pytest.StashKey[Settings]()
 """Where a run's settings are, in `config.stash`."""
 
-BUILT_HOSTS = ("embedded",)
-"""Of `HOSTS`, those that this version can run."""
+OF_KIND = ("reuse", "kind_config", "kind_image")
+"""Settings that mean something with `--vcluster-host kind` only."""
+
+IN_PODS = ("namespace", "syncer_image")
+"""Settings that mean something where virtual clusters are pods of a host cluster."""
 
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
@@ -55,7 +59,7 @@ class Option(NamedTuple):
     @property
     def flag(self) -> str:
         """The option on the command line."""
-        return f"--vcluster-{self.name}"
+        return f"--vcluster-{self.name.replace('_', '-')}"
 
     @property
     def ini(self) -> str:
@@ -153,12 +157,14 @@ def _check_host(settings: Settings) -> None:
             "own. Leave the kubeconfig out, or say --vcluster-host existing."
         )
         raise SettingsError(message)
-    if settings.host not in BUILT_HOSTS:
-        message = (
-            f"--vcluster-host {settings.host}: this version of pytest-vcluster can't run on this kind of host yet. "
-            f"Available: {', '.join(BUILT_HOSTS)}."
-        )
-        raise SettingsError(message)
+    for names, hosts in ((OF_KIND, ("kind",)), (IN_PODS, ("kind", "existing"))):
+        for name in names:
+            if getattr(settings, name) is not None and settings.host not in hosts:
+                message = (
+                    f"--vcluster-{name.replace('_', '-')} is for --vcluster-host {' or '.join(hosts)}, but the host is "
+                    f"{settings.host!r}. Leave it out, or choose such a host."
+                )
+                raise SettingsError(message)
 
 
 def _one_of(*allowed: str) -> Callable[[Given], str]:
@@ -215,11 +221,20 @@ def _text(given: Given) -> str:
     return given.text
 
 
-def _readable_file(given: Given) -> Path:
-    path = given.base / Path(given.text).expanduser()
-    if not path.is_file() or not os.access(path, os.R_OK):
-        raise given.wrong("is no file that can be read", allowed="the path of a kubeconfig file")
-    return path
+def _label(given: Given) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?", given.text):
+        raise given.wrong("is no such name", allowed="lower case letters, digits and dashes, 42 at most")
+    return given.text
+
+
+def _readable_file(what: str) -> Callable[[Given], Path]:
+    def parse(given: Given) -> Path:
+        path = given.base / Path(given.text).expanduser()
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise given.wrong("is no file that can be read", allowed=f"the path of {what}")
+        return path
+
+    return parse
 
 
 def _folder(given: Given) -> Path:
@@ -272,7 +287,12 @@ def _node_line(line: str, *, number: int) -> object:
 OPTIONS = (
     Option(name="host", metavar="|".join(HOSTS), help="where pods run", parse=_one_of(*HOSTS)),
     Option(name="version", metavar="1.36[,1.37]", help="Kubernetes versions to run every test on", parse=_versions),
-    Option(name="kubeconfig", metavar="FILE", help="kubeconfig of an existing host cluster", parse=_readable_file),
+    Option(
+        name="kubeconfig",
+        metavar="FILE",
+        help="kubeconfig of an existing host cluster",
+        parse=_readable_file("a kubeconfig file"),
+    ),
     Option(name="context", metavar="NAME", help="context of the host cluster within its kubeconfig", parse=_text),
     Option(
         name="isolation",
@@ -292,4 +312,19 @@ OPTIONS = (
     Option(name="report", metavar="FILE.html", help="write a report of tests and clusters", parse=_new_file),
     Option(name="offline", metavar="yes|no", help="never use the network for a missing binary", parse=_switch),
     Option(name="nodes", metavar="N", help="simulated nodes of every cluster (default: 3)", parse=_count),
+    Option(name="namespace", metavar="NAME", help="namespace of the host cluster to make everything in", parse=_label),
+    Option(name="reuse", metavar="NAME", help="kind cluster to share with other runs and leave behind", parse=_label),
+    Option(
+        name="kind_config",
+        metavar="FILE",
+        help="kind configuration to add: nodes, patches",
+        parse=_readable_file("a kind configuration file"),
+    ),
+    Option(name="kind_image", metavar="IMAGE", help="node image of the kind cluster (default: kind's)", parse=_text),
+    Option(
+        name="syncer_image",
+        metavar="IMAGE",
+        help="image of the syncer (default: that of this version, built where it is missing)",
+        parse=_text,
+    ),
 )

@@ -88,6 +88,17 @@ class Settings:
     """Kubeconfig of an existing host cluster."""
     context: str | None = None
     """Context in `kubeconfig`; never the ambient current one."""
+    namespace: str | None = None
+    """Namespace of the host cluster in which everything is made; None: a kind cluster gets one, an existing one's
+    context has to name it."""
+    reuse: str | None = None
+    """Name of a kind cluster to share with other runs and to leave behind; None: one for this run alone."""
+    kind_config: Path | None = None
+    """Kind configuration to add to what the plugin asks for."""
+    kind_image: str | None = None
+    """Node image of the kind cluster, and with it the host's Kubernetes version; None: kind's default."""
+    syncer_image: str | None = None
+    """Image of the syncer; None: the one of this version, built where it is missing."""
     nodes: tuple[NodeShape, ...] = DEFAULT_NODES
     """Simulated nodes of every virtual cluster on the embedded host."""
 
@@ -105,6 +116,11 @@ class Settings:
             "offline": self.offline,
             "kubeconfig": _text(self.kubeconfig),
             "context": self.context,
+            "namespace": self.namespace,
+            "reuse": self.reuse,
+            "kind_config": _text(self.kind_config),
+            "kind_image": self.kind_image,
+            "syncer_image": self.syncer_image,
             "nodes": [node.to_json() for node in self.nodes],
         }
 
@@ -123,6 +139,11 @@ class Settings:
             offline=document["offline"],
             kubeconfig=_path(document["kubeconfig"]),
             context=document["context"],
+            namespace=document["namespace"],
+            reuse=document["reuse"],
+            kind_config=_path(document["kind_config"]),
+            kind_image=document["kind_image"],
+            syncer_image=document["syncer_image"],
             nodes=tuple(NodeShape.from_json(node) for node in document["nodes"]),
         )
 

@@ -142,15 +142,23 @@ def test_a_kubeconfig_for_a_host_that_is_made_is_refused(runs: Runs) -> None:
     result.stderr.fnmatch_lines(["ERROR: --vcluster-kubeconfig names a host cluster*--vcluster-host existing*"])
 
 
-@pytest.mark.parametrize(
-    "args",
-    [["--vcluster-host=kind"], ["--vcluster-host=existing", "--vcluster-kubeconfig=k", "--vcluster-context=c"]],
-)
-def test_a_host_that_is_not_there_yet_is_refused_as_such(runs: Runs, args: list[str]) -> None:
-    (runs.path / "k").touch()
-    result = runs.test("", *args)
+@pytest.mark.parametrize("option", ["--vcluster-reuse=dev", "--vcluster-kind-image=kindest/node:v1.36.4"])
+def test_options_of_kind_are_refused_elsewhere(runs: Runs, option: str) -> None:
+    result = runs.test("", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --vcluster-host *can't run on this kind of host yet. Available: embedded."])
+    result.stderr.fnmatch_lines([f"ERROR: {option.partition('=')[0]} is for --vcluster-host kind, *'embedded'*"])
+
+
+@pytest.mark.parametrize("option", ["--vcluster-namespace=team", "--vcluster-syncer-image=registry/syncer:1"])
+def test_options_of_hosts_with_pods_are_refused_elsewhere(runs: Runs, option: str) -> None:
+    result = runs.test("", option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {option.partition('=')[0]} is for --vcluster-host kind or existing, *"])
+
+
+def test_a_name_that_kubernetes_would_not_take_is_refused(runs: Runs) -> None:
+    result = runs.test("", "--vcluster-host=kind", "--vcluster-reuse=My_Cluster")
+    result.stderr.fnmatch_lines(["ERROR: --vcluster-reuse: 'My_Cluster' is no such name. Allowed: lower case *"])
 
 
 def test_nodes_in_cli(runs: Runs) -> None:
