@@ -55,7 +55,9 @@ async def _cases(cluster: VirtualCluster, cases: list[Case], *, run: Path, recor
         for case, _ in [(warm_up, 0), *measured]:
             await asyncio.to_thread(dirt.make, case)
             began = time.monotonic()
-            outcome = await asyncio.to_thread(syncer.recycled, run, cluster.name, timeout=_RECYCLE_SECONDS)
+            outcome = await asyncio.to_thread(
+                syncer.recycled, syncer.connector(run), cluster.name, timeout=_RECYCLE_SECONDS
+            )
             seconds = time.monotonic() - began
             if case is not warm_up:
                 _note(record, case, outcome, seconds=seconds)

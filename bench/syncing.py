@@ -236,11 +236,11 @@ async def _weigh_tenants(cluster: VirtualCluster, run: Path, count: int) -> floa
             "host_namespace": name,
             "kubernetes_service_ip": cluster.plane.settings.kubernetes_service_ip,
         }
-        await asyncio.to_thread(syncer.add_tenant, run, body, timeout=_SECONDS)
+        await asyncio.to_thread(syncer.add_tenant, syncer.connector(run), body, timeout=_SECONDS)
     await asyncio.sleep(_REST_SECONDS)
     after = _syncers_weight()
     for name in added:
-        await asyncio.to_thread(syncer.remove_tenant, run, name, timeout=_SECONDS)
+        await asyncio.to_thread(syncer.remove_tenant, syncer.connector(run), name, timeout=_SECONDS)
     return (after - before) / count
 
 

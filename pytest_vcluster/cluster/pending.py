@@ -9,13 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 
 from pytest_vcluster.errors import ApiError, VClusterError
-
-SYNCER = "syncer"
-"""The fact of a lease that tells where its syncer takes questions: a Unix socket."""
 
 _DECORATION_SECONDS = 2.0
 _SHOWN = 3
@@ -26,11 +22,11 @@ def pods(host: Mapping[str, str], cluster: str, *, timeout: float) -> list[dict[
     """Ask which pods of `cluster` are not ready; None while nobody carries them, as when the host starts."""
     from pytest_vcluster.hosts import syncer  # noqa: PLC0415 - start-up time
 
-    socket = host.get(SYNCER)
-    if not socket:
+    connect = syncer.connector_of(host)
+    if connect is None:
         return None
     try:
-        return syncer.pending(Path(socket), cluster, timeout=timeout)
+        return syncer.pending(connect, cluster, timeout=timeout)
     except FileNotFoundError:
         return None
     except ApiError as error:

@@ -46,12 +46,7 @@ class Datastore:
 
     def read(self, prefix: str) -> dict[bytes, bytes]:
         """Read all keys under `prefix`, and return them without it, with their values."""
-        start = prefix.encode()
-        answer = self.read_raw(prefix)
-        return {
-            base64.b64decode(pair["key"])[len(start) :]: base64.b64decode(pair.get("value", ""))
-            for pair in answer.get("kvs", ())
-        }
+        return decoded(self.read_raw(prefix), prefix)
 
     def read_raw(self, prefix: str) -> dict[str, Any]:
         """Read all keys under `prefix` as etcd's gateway gives them, revisions and all."""
@@ -80,6 +75,14 @@ class Datastore:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def decoded(answer: Mapping[str, Any], prefix: str) -> dict[bytes, bytes]:
+    """Keys without `prefix`, and their values, of what `read_raw` returned."""
+    start = len(prefix.encode())
+    return {
+        base64.b64decode(pair["key"])[start:]: base64.b64decode(pair.get("value", "")) for pair in answer.get("kvs", ())
+    }
 
 
 def without(entries: Mapping[bytes, bytes], prefixes: Iterable[bytes]) -> dict[bytes, bytes]:

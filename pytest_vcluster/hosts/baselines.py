@@ -7,6 +7,7 @@ contents; one that a function made belongs to the run, because nobody can tell w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -15,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_vcluster.controlplane.baseline import obstacle, template_of
-from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.networks import ServiceRange
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.controlplane.template_store import root_ca
-from pytest_vcluster.hosts.virtual import VirtualCluster
+from pytest_vcluster.hosts.recyclable import Recyclable
 
 _log = logging.getLogger(__name__)
 
@@ -44,22 +44,17 @@ class BaselineStore:
                 return None
         return self._of_this_run[name]
 
-    async def keep(self, digest: str, cluster: VirtualCluster, about: str, *, service_range: ServiceRange) -> None:
+    async def keep(self, digest: str, cluster: Recyclable, about: str, *, service_range: ServiceRange) -> None:
         """Keep what `cluster` holds, if it can be cloned; for other runs only if `about` tells what it is made of."""
         if digest:
             await asyncio.to_thread(self._keep, self._name(digest), cluster, about, service_range)
 
-    def _keep(self, name: str, cluster: VirtualCluster, about: str, service_range: ServiceRange) -> None:
-        datastore = Datastore(cluster.plane.settings.etcd_socket)
-        client = cluster.plane.api()
-        try:
-            state = datastore.read(cluster.plane.settings.etcd_prefix)
-            if obstacle(state):
-                return
+    def _keep(self, name: str, cluster: Recyclable, about: str, service_range: ServiceRange) -> None:
+        state = cluster.read()
+        if obstacle(state):
+            return
+        with contextlib.closing(cluster.api()) as client:
             made = template_of(cluster.version, state, root_ca(client, state), service_range=service_range)
-        finally:
-            client.close()
-            datastore.close()
         self._of_this_run[name] = made
         if about:
             try:

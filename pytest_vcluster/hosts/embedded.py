@@ -106,11 +106,11 @@ class EmbeddedHost:
             ),
             gateway=syncer.endpoint(beside(virtual.address, KUBELET_PORT), pki=virtual.settings.pki),
         )
-        syncer.add_tenant(self.directory, body, timeout=self.timeout)
+        syncer.add_tenant(syncer.connector(self.directory), body, timeout=self.timeout)
 
     def dismiss(self, cluster: str, *, nodes: Sequence[NodeShape]) -> None:
         """Undo `admit`; the host's namespace controller deletes what is left, in the background."""
-        syncer.remove_tenant(self.directory, cluster, timeout=self.timeout)
+        syncer.remove_tenant(syncer.connector(self.directory), cluster, timeout=self.timeout)
         client = self.plane.api()
         try:
             client.call("DELETE", f"/api/v1/namespaces/{cluster}")

@@ -7,10 +7,11 @@ that may just as well run in a pod; the two packages share label names and these
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.plane import ended_early, write_private
 from pytest_vcluster.errors import ApiError, Timeout
+
+Connect = Callable[..., Client]
+"""Opens a connection to a syncer's admin API; takes `timeout`, in seconds."""
 
 _POLL_SECONDS = 0.02
 _PATROL_SECONDS = 120
@@ -58,6 +62,37 @@ def write_config(directory: Path, *, host_kubeconfig: Path, kubelet: Mapping[str
 def admin_socket(directory: Path) -> Path:
     """Where the syncer of `directory` takes orders."""
     return directory / "syncer.sock"
+
+
+def connector(directory: Path) -> Connect:
+    """What opens connections to the syncer of `directory`."""
+    return functools.partial(Client.over_unix, admin_socket(directory))
+
+
+def connector_of(facts: Mapping[str, str]) -> Connect | None:
+    """What opens connections to the syncer that a lease's facts of its host tell of; None if they tell of none.
+
+    `syncer` is a Unix socket; or `syncer_address` is where it is reached by TLS, and `syncer_pki` the folder of what
+    both sides show each other.
+    """
+    if socket := facts.get("syncer"):
+        return functools.partial(Client.over_unix, Path(socket))
+    if address := facts.get("syncer_address"):
+        ip, _, port = address.rpartition(":")
+        return over_tls(Address(ip, int(port)), pki=Path(facts["syncer_pki"]))
+    return None
+
+
+def over_tls(address: Address, *, pki: Path) -> Connect:
+    """What opens connections to the syncer at `address`; `pki` is a folder with certificates of its authority."""
+    return functools.partial(
+        Client.over_tls,
+        address.ip,
+        address.port,
+        authority=pki / "admin-api-ca.crt",
+        certificate=pki / "admin-api-client.crt",
+        key=pki / "admin-api-client.key",
+    )
 
 
 def tenant(
@@ -117,7 +152,7 @@ async def answering(process: RunningComponent, directory: Path, *, timeout: floa
         if process.exited.done():
             raise ended_early(process)
         try:
-            status, text = await asyncio.to_thread(_health, directory)
+            status, text = await asyncio.to_thread(health, connector(directory))
         except (OSError, HTTPException) as error:
             last_seen = f"{type(error).__name__}: {error}"
         else:
@@ -128,54 +163,55 @@ async def answering(process: RunningComponent, directory: Path, *, timeout: floa
     raise Timeout("The syncer's start", elapsed=timeout, last_seen=last_seen)
 
 
-def add_tenant(directory: Path, body: Mapping[str, object], *, timeout: float) -> None:
+def add_tenant(connect: Connect, body: Mapping[str, object], *, timeout: float) -> None:
     """Have the syncer carry a virtual cluster; returns once its lists are read and its nodes mirrored."""
-    client = Client.over_unix(admin_socket(directory), timeout=timeout)
-    try:
-        client.call("POST", "/v1/tenants", body)
-    finally:
-        client.close()
+    _call(connect, "POST", "/v1/tenants", body, timeout=timeout)
 
 
-def take_baseline(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
+def remove_tenant(connect: Connect, name: str, *, timeout: float) -> None:
+    """Have the syncer forget a virtual cluster; what it made on the host stays for the caller to delete."""
+    _call(connect, "DELETE", f"/v1/tenants/{name}", timeout=timeout)
+
+
+def take_baseline(connect: Connect, name: str, *, timeout: float) -> dict[str, Any]:
     """Have the present state of a tenant be what it is put back to; ApiError (409) if it does not come to rest."""
-    return _order(directory, f"/v1/tenants/{name}/baseline", timeout=timeout)
+    return _call(connect, "POST", f"/v1/tenants/{name}/baseline", timeout=timeout)
 
 
-def recycled(directory: Path, name: str, *, timeout: float, read_before: object = None) -> dict[str, Any]:
+def recycled(connect: Connect, name: str, *, timeout: float, read_before: object = None) -> dict[str, Any]:
     """Put a tenant back to its baseline, and tell whether it is there (`pristine`) and if not why (`reason`).
 
     A tenant without a baseline goes back to what etcd said of it when it was `read_before` it was used.
     """
-    return _order(directory, f"/v1/tenants/{name}/recycle", read_before, timeout=timeout)
+    return _call(connect, "POST", f"/v1/tenants/{name}/recycle", read_before, timeout=timeout)
 
 
-def checkpoint(directory: Path, name: str, *, timeout: float) -> dict[str, Any]:
+def checkpoint(connect: Connect, name: str, *, timeout: float) -> dict[str, Any]:
     """Have the present state of a tenant remembered, under the name that is returned as `checkpoint`."""
-    return _order(directory, f"/v1/tenants/{name}/checkpoint", timeout=timeout)
+    return _call(connect, "POST", f"/v1/tenants/{name}/checkpoint", timeout=timeout)
 
 
-def restore(directory: Path, name: str, *, checkpoint: str, timeout: float) -> dict[str, Any]:
+def restore(connect: Connect, name: str, *, checkpoint: str, timeout: float) -> dict[str, Any]:
     """Put a tenant back to a checkpoint; `revived` tells which objects that had ended are there again."""
-    return _order(directory, f"/v1/tenants/{name}/restore", {"checkpoint": checkpoint}, timeout=timeout)
+    return _call(connect, "POST", f"/v1/tenants/{name}/restore", {"checkpoint": checkpoint}, timeout=timeout)
 
 
-def restart(directory: Path, name: str, *, freeze: Sequence[int], timeout: float) -> dict[str, Any]:
+def restart(connect: Connect, name: str, *, freeze: Sequence[int], timeout: float) -> dict[str, Any]:
     """Have the syncer learn a tenant anew, with other processes to freeze."""
-    return _order(directory, f"/v1/tenants/{name}/restart", {"freeze": list(freeze)}, timeout=timeout)
+    return _call(connect, "POST", f"/v1/tenants/{name}/restart", {"freeze": list(freeze)}, timeout=timeout)
 
 
-def _order(directory: Path, path: str, body: object = None, *, timeout: float) -> dict[str, Any]:
-    client = Client.over_unix(admin_socket(directory), timeout=timeout)
+def _call(connect: Connect, method: str, path: str, body: object = None, *, timeout: float) -> dict[str, Any]:
+    client = connect(timeout=timeout)
     try:
-        return client.call("POST", path, body)
+        return client.call(method, path, body)
     finally:
         client.close()
 
 
-def pending(socket: Path, name: str, *, timeout: float) -> list[dict[str, Any]]:
-    """Ask the syncer at `socket` which pods of a tenant are not ready, and what both sides say of each."""
-    client = Client.over_unix(socket, timeout=timeout)
+def pending(connect: Connect, name: str, *, timeout: float) -> list[dict[str, Any]]:
+    """Ask a syncer which pods of a tenant are not ready, and what both sides say of each."""
+    client = connect(timeout=timeout)
     try:
         status, text = client.status(f"/v1/tenants/{name}/pending")
     finally:
@@ -186,17 +222,9 @@ def pending(socket: Path, name: str, *, timeout: float) -> list[dict[str, Any]]:
     return found
 
 
-def remove_tenant(directory: Path, name: str, *, timeout: float) -> None:
-    """Have the syncer forget a virtual cluster; what it made on the host stays for the caller to delete."""
-    client = Client.over_unix(admin_socket(directory), timeout=timeout)
-    try:
-        client.call("DELETE", f"/v1/tenants/{name}")
-    finally:
-        client.close()
-
-
-def _health(directory: Path) -> tuple[int, str]:
-    client = Client.over_unix(admin_socket(directory), timeout=5.0)
+def health(connect: Connect, *, timeout: float = 5.0) -> tuple[int, str]:
+    """Ask a syncer whether it follows everything: 200, or 503 and what not."""
+    client = connect(timeout=timeout)
     try:
         return client.status("/healthz")
     finally:

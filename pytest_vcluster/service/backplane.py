@@ -46,7 +46,11 @@ class VirtualCluster(Protocol):
 
     @property
     def backend(self) -> tuple[str, int]:
-        """Address and port of its API server."""
+        """Address and port at which its API server is reached."""
+
+    @property
+    def entrance(self) -> str:
+        """The local address that its gates are opened at."""
 
     @property
     def died(self) -> asyncio.Event:

@@ -135,10 +135,11 @@ class _Entry(_End):
 async def open_gate(
     backend: tuple[str, int],
     *,
+    at: str,
     used_ports: set[int],
     make_socket: Callable[[], socket.socket] = socket.socket,
 ) -> Gate:
-    """Open a gate to `backend`, on its address and a port that is not among `used_ports`, and add that to them.
+    """Open a gate to `backend`, at the address `at` and a port that is not among `used_ports`, and add that to them.
 
     Raises ProvisionError if there is no port to be had.
     """
@@ -148,7 +149,7 @@ async def open_gate(
         for _ in range(_ATTEMPTS):
             listener = make_socket()
             try:
-                listener.bind((backend[0], 0))
+                listener.bind((at, 0))
             except OSError:
                 listener.close()
                 raise
@@ -162,11 +163,11 @@ async def open_gate(
     except OSError as error:
         if error.errno not in _EXHAUSTED:
             raise
-        raise _no_port(backend[0], str(error)) from error
+        raise _no_port(at, str(error)) from error
     finally:
         for listener in refused:
             listener.close()
-    raise _no_port(backend[0], f"{_ATTEMPTS} ports that were offered had been used before")
+    raise _no_port(at, f"{_ATTEMPTS} ports that were offered had been used before")
 
 
 def _no_port(ip: str, reason: str) -> ProvisionError:

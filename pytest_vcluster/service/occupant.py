@@ -40,7 +40,7 @@ class Occupant:
     async def open_gate(self) -> Gate:
         """Open a gate for a new lease of the cluster; ProvisionError if there is no port for it."""
         assert self.cluster is not None
-        self.gate = await open_gate(self.cluster.backend, used_ports=self._used_ports)
+        self.gate = await open_gate(self.cluster.backend, at=self.cluster.entrance, used_ports=self._used_ports)
         return self.gate
 
     def close_gate(self) -> None:

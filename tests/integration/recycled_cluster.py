@@ -64,7 +64,7 @@ class RecycledCluster:
 
     def recycle_told(self):
         """What the syncer said of a recycling, in full."""
-        return syncer.recycled(self.directory, self.cluster.name, timeout=60)
+        return syncer.recycled(syncer.connector(self.directory), self.cluster.name, timeout=60)
 
     def differences(self):
         """How the cluster differs from what it was when it was fresh."""

@@ -9,7 +9,6 @@ import pytest
 
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES
 from pytest_vcluster.errors import ApiError
-from pytest_vcluster.hosts import baselines
 from pytest_vcluster.hosts.baselines import BaselineStore, cached
 
 TEMPLATE = "v1.36.4-0123456789abcdef.json"
@@ -22,22 +21,17 @@ STATE = {MAP: b"k8s\0\x2a\x24" + UID.encode(), b"configmaps/default/kube-root-ca
 class World:
     """A cluster, and what it holds in etcd."""
 
-    def __init__(self, patch):
+    def __init__(self):
         self.state = dict(STATE)
         self.read = []
         self.closed = []
         self.trouble = None
-        patch.setattr(
-            baselines,
-            "Datastore",
-            lambda socket: SimpleNamespace(
-                read=lambda prefix: self.read.append((socket, prefix)) or self.state,
-                close=lambda: self.closed.append("datastore"),
-            ),
-        )
-        settings = SimpleNamespace(etcd_socket="/etcd.sock", etcd_prefix="/vc-1/")
         client = SimpleNamespace(call=self._call, close=lambda: self.closed.append("client"))
-        self.cluster = SimpleNamespace(version="v1.36.4", plane=SimpleNamespace(settings=settings, api=lambda: client))
+        self.cluster = SimpleNamespace(version="v1.36.4", read=self._read, api=lambda: client)
+
+    def _read(self):
+        self.read.append("state")
+        return self.state
 
     def _call(self, _method, path):
         if self.trouble:
@@ -50,8 +44,8 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch):
-    return World(monkeypatch)
+def world():
+    return World()
 
 
 def store(cache, run=None, *, template=TEMPLATE):
@@ -69,8 +63,8 @@ def test_a_baseline_is_kept_for_the_run_and_all_its_stores(tmp_path, world):
     world.keep(store(tmp_path, run))
     found = store(tmp_path, run).find("d1")
     assert (found.version, found.entries, found.uids) == ("v1.36.4", {MAP: STATE[MAP]}, {UID})
-    assert world.read == [("/etcd.sock", "/vc-1/")]
-    assert sorted(world.closed) == ["client", "datastore"]
+    assert world.read == ["state"]
+    assert world.closed == ["client"]
 
 
 def test_other_digests_and_other_templates_have_other_baselines(tmp_path, world):
@@ -111,7 +105,7 @@ def test_what_can_not_be_cloned_is_not_kept(tmp_path, world):
     run = {}
     world.keep(store(tmp_path, run), about="a.yaml")
     assert (run, list(tmp_path.iterdir())) == ({}, [])
-    assert sorted(world.closed) == ["client", "datastore"]
+    assert world.closed == []
 
 
 def test_a_cluster_without_a_wish_is_not_even_read(tmp_path, world):
@@ -125,7 +119,7 @@ def test_an_api_server_that_fails_leaves_nothing_and_no_connection(tmp_path, wor
     with pytest.raises(ApiError):
         world.keep(store(tmp_path, run), about="a.yaml")
     assert (run, list(tmp_path.iterdir())) == ({}, [])
-    assert sorted(world.closed) == ["client", "datastore"]
+    assert world.closed == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_vcluster.errors import ApiError, ProvisionError
-from pytest_vcluster.hosts import virtual
-from pytest_vcluster.hosts.virtual import NotPristine, VirtualCluster
+from pytest_vcluster.hosts import recyclable, virtual
+from pytest_vcluster.hosts.recyclable import NotPristine
+from pytest_vcluster.hosts.virtual import VirtualCluster
 
 BACK = {"pristine": True, "reason": "", "revision": 40, "keys": 7}
 RESTORED = {"restless": "", "revived": []}
@@ -25,7 +26,7 @@ class World:
         self.watched = []
         self.kept = []
         for order in ("take_baseline", "recycled", "checkpoint", "restore", "restart"):
-            patch.setattr(virtual.syncer, order, self._order(order))
+            patch.setattr(recyclable.syncer, order, self._order(order))
         datastore = SimpleNamespace(
             changed_since=lambda _prefix, _revision: self.changed,
             read_raw=lambda _prefix: BEFORE,
@@ -57,7 +58,7 @@ class World:
         self.cluster = asyncio.run(made())
 
     def _order(self, name):
-        def given(_directory, cluster, *, timeout, **arguments):
+        def given(_connect, cluster, *, timeout, **arguments):
             assert (cluster, timeout) == ("vc-1", 5.0)
             self.asked.append((name, *arguments.values()))
             answer = self.answers.get(name, {})
@@ -149,7 +150,7 @@ def test_it_does_not_wait_for_nodes_that_will_never_come(world):
 
 
 def test_after_many_leases_it_is_replaced(world, monkeypatch):
-    monkeypatch.setattr(virtual, "MOST_LEASES", 3)
+    monkeypatch.setattr(recyclable, "MOST_LEASES", 3)
     asyncio.run(world.cluster.take_baseline())
     reasons = [asyncio.run(world.cluster.recycle()) for _ in range(3)]
     assert reasons == ["", "", "it has served 3 leases"]

@@ -33,6 +33,7 @@ class FakeCluster:
     def __init__(self, name, version, process, server):
         self.name, self.version, self.process = name, version, process
         self.backend = server.sockets[0].getsockname()[:2]
+        self.entrance = self.backend[0]
         self.died, self.deaths = asyncio.Event(), []
         self.on_host = asyncio.Event()
         self.recycles, self.recycles_later = lambda: "this one can't", lambda: False

@@ -29,7 +29,7 @@ async def dial(gate):
 def test_many_bytes_pass_both_ways_unchanged_and_half_closing_works():
     async def main():
         server, backend = await echoing()
-        gate = await open_gate(backend, used_ports=set())
+        gate = await open_gate(backend, at=backend[0], used_ports=set())
         reader, writer = await dial(gate)
         sent = os.urandom(1 << 20) * 24
 
@@ -60,7 +60,7 @@ def test_a_slow_reader_holds_the_sender_back():
             writer.close()
 
         server = await asyncio.start_server(slow, "127.0.0.1", 0, limit=1 << 16)
-        gate = await open_gate(server.sockets[0].getsockname()[:2], used_ports=set())
+        gate = await open_gate(server.sockets[0].getsockname()[:2], at="127.0.0.1", used_ports=set())
         _, writer = await dial(gate)
         piece, sent = b"x" * (1 << 20), 0
         while True:
@@ -88,7 +88,7 @@ def test_a_slow_reader_holds_the_sender_back():
 def test_closing_cuts_all_connections_and_stops_listening():
     async def main():
         server, backend = await echoing()
-        gate = await open_gate(backend, used_ports=set())
+        gate = await open_gate(backend, at=backend[0], used_ports=set())
         connections = [await dial(gate) for _ in range(20)]
         for reader, writer in connections:
             writer.write(b"x")
@@ -110,7 +110,7 @@ def test_a_backend_that_is_gone_ends_the_connection():
         server, backend = await echoing()
         server.close()
         await server.wait_closed()
-        gate = await open_gate(backend, used_ports=set())
+        gate = await open_gate(backend, at=backend[0], used_ports=set())
         reader, writer = await dial(gate)
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read(1) == b""
@@ -123,7 +123,7 @@ def test_a_backend_that_is_gone_ends_the_connection():
 def test_small_messages_are_not_held_back_on_either_side():
     async def main():
         server, backend = await echoing()
-        gate = await open_gate(backend, used_ports=set())
+        gate = await open_gate(backend, at=backend[0], used_ports=set())
         reader, writer = await dial(gate)
         writer.write(b"x")
         await reader.readexactly(1)
@@ -151,7 +151,7 @@ def test_a_port_is_never_used_twice_on_an_address():
     async def main():
         used = set()
         for expected in (5001, 5002):
-            gate = await open_gate(("127.0.0.1", 1), used_ports=used, make_socket=Offered)
+            gate = await open_gate(("127.0.0.1", 1), at="127.0.0.1", used_ports=used, make_socket=Offered)
             assert gate.address == ("127.0.0.1", expected)
             gate.close()
         assert used == {5001, 5002}
@@ -166,7 +166,7 @@ def test_an_exhausted_port_range_is_told(number):
             raise OSError(number, os.strerror(number))
 
     with pytest.raises(ProvisionError) as raised:
-        asyncio.run(open_gate(("127.0.0.1", 1), used_ports=set(), make_socket=Exhausted))
+        asyncio.run(open_gate(("127.0.0.1", 1), at="127.0.0.1", used_ports=set(), make_socket=Exhausted))
     assert os.strerror(number) in str(raised.value)
     assert "ip_local_port_range" in str(raised.value)
     assert "--vcluster-pool" in str(raised.value)
