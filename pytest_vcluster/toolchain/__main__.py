@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.5
 def main(argv: Sequence[str] | None = None) -> int:
     """Obtain what `argv` asks for; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pytest_vcluster.toolchain", description=__doc__)
-    parser.add_argument("wanted", nargs="+", help="kube-apiserver@v1.36.4, kubectl@1.36, etcd, kwok")
+    parser.add_argument("wanted", nargs="+", help="kube-apiserver@v1.36.4, kubectl@1.36, etcd, kwok, helm, kind")
     parser.add_argument("--offline", action="store_true", help="never use the network")
     options = parser.parse_args(argv)
     try:

@@ -1,7 +1,8 @@
 """The official download: where each component is published, and how its checksum is.
 
-Kubernetes publishes a `.sha256` file beside each binary, etcd one SHA256SUMS for its archives; kwok publishes none, and
-GitHub itself tells the digest of every release asset. The one rule: nothing without a matching checksum is ever kept.
+Kubernetes publishes a `.sha256` file beside each binary, kind and helm a `.sha256sum`, etcd one SHA256SUMS for its
+archives; kwok publishes none, and GitHub itself tells the digest of every release asset. The one rule: nothing without
+a matching checksum is ever kept.
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ def artefact_of(wanted: Wanted, target: Target, sources: Sources) -> Artefact:
         name = f"etcd-{version}-{system}-{architecture}"
         ending = "tar.gz" if system == "linux" else "zip"
         return Artefact(url=f"{folder}/{name}.{ending}", checksum_url=f"{folder}/SHA256SUMS", member=f"{name}/etcd")
+    if wanted.component is Component.HELM:
+        url = f"{sources.helm_mirror}/helm-{version}-{system}-{architecture}.tar.gz"
+        return Artefact(url=url, checksum_url=f"{url}.sha256sum", member=f"{system}-{architecture}/helm")
+    if wanted.component is Component.KIND:
+        url = f"{sources.github_mirror}/kubernetes-sigs/kind/releases/download/{version}/kind-{system}-{architecture}"
+        return Artefact(url=url, checksum_url=f"{url}.sha256sum")
     repository = "kubernetes-sigs/kwok"
     url = f"{sources.github_mirror}/{repository}/releases/download/{version}/kwok-{system}-{architecture}"
     api = f"{sources.github_api}/repos/{repository}/releases/tags/{version}"

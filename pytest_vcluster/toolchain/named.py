@@ -77,8 +77,8 @@ def places_named(component: Component, sources: Sources) -> list[str]:
 def fit(wanted: Wanted, named: Named, version: str | None) -> Fit:
     """Whether a named binary of `version` (None: not known yet, "": it does not tell) serves for `wanted`.
 
-    etcd and kwok serve in any version, and so does whatever the variable of one binary names for kubectl; any other
-    kubectl may be one minor off, as Kubernetes promises; a server must be what was asked for.
+    What is not of Kubernetes serves in any version, and so does whatever the variable of one binary names for kubectl;
+    any other kubectl may be one minor off, as Kubernetes promises; a server must be what was asked for.
     """
     if not wanted.component.is_kubernetes:
         return Fit.YES

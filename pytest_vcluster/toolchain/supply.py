@@ -42,7 +42,7 @@ def obtain(wanted: Sequence[Wanted], sources: Sources, *, progress: Progress) ->
 
 
 def _release(wanted: Wanted) -> tuple[bool, str, bool]:
-    # etcd and kwok first: they are quick to get, and a broken network shows before the long builds.
+    # What is not of Kubernetes first: it is quick to get, and a broken network shows before the long builds.
     return wanted.component.is_kubernetes, wanted.version, wanted.floating
 
 

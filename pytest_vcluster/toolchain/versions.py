@@ -19,6 +19,8 @@ KNOWN_PATCH = {"1.35": "v1.35.8", "1.36": "v1.36.4", "1.37": "v1.37.1"}
 DEFAULT_MINOR = "1.36"
 ETCD_VERSION = "v3.6.16"
 KWOK_VERSION = "v0.8.0"
+HELM_VERSION = "v4.3.1"
+KIND_VERSION = "v0.33.0"
 
 _ASKED = re.compile(r"v?(?P<minor>[0-9]+\.[0-9]+)(?:\.(?P<patch>[0-9]+))?", re.ASCII)
 _FULL = re.compile(r"v(?P<minor>[0-9]+\.[0-9]+)\.(?P<patch>[0-9]+)", re.ASCII)

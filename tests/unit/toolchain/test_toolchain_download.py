@@ -51,6 +51,16 @@ def test_official_addresses() -> None:
     assert kwok.checksum_url == "https://api.github.com/repos/kubernetes-sigs/kwok/releases/tags/v0.8.0"
 
 
+def test_official_addresses_of_what_only_some_hosts_need() -> None:
+    official = Sources.from_environ({"HOME": "/h"}, offline=False)
+    helm = artefact_of(Wanted(Component.HELM, "v4.3.1"), Target("linux", "amd64"), official)
+    assert helm.url == "https://get.helm.sh/helm-v4.3.1-linux-amd64.tar.gz"
+    assert (helm.checksum_url, helm.member) == (f"{helm.url}.sha256sum", "linux-amd64/helm")
+    kind = artefact_of(Wanted(Component.KIND, "v0.33.0"), Target("darwin", "arm64"), official)
+    assert kind.url == "https://github.com/kubernetes-sigs/kind/releases/download/v0.33.0/kind-darwin-arm64"
+    assert kind.checksum_url == f"{kind.url}.sha256sum"
+
+
 @pytest.mark.parametrize(
     ("document", "digest"),
     [

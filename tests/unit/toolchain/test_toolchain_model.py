@@ -8,7 +8,7 @@ import pytest
 
 from pytest_vcluster.errors import SettingsError
 from pytest_vcluster.toolchain import Component, Sources, Wanted
-from pytest_vcluster.toolchain.versions import ETCD_VERSION, KWOK_VERSION
+from pytest_vcluster.toolchain.versions import ETCD_VERSION, HELM_VERSION, KIND_VERSION, KWOK_VERSION
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from pytest_vcluster.toolchain.versions import ETCD_VERSION, KWOK_VERSION
         ("kubectl@1.36", Wanted(Component.KUBECTL, "v1.36.4", floating=True)),
         ("etcd", Wanted(Component.ETCD, ETCD_VERSION)),
         ("kwok@", Wanted(Component.KWOK, KWOK_VERSION)),
+        ("helm", Wanted(Component.HELM, HELM_VERSION)),
+        ("kind", Wanted(Component.KIND, KIND_VERSION)),
         ("etcd@v3.6.5", Wanted(Component.ETCD, "v3.6.5")),
     ],
 )
@@ -47,8 +49,14 @@ def test_finds_the_cache_folder_as_the_xdg_specification_has_it(environ: dict[st
 
 def test_mirrors_come_from_the_environment() -> None:
     sources = Sources.from_environ(
-        {"PYTEST_VCLUSTER_K8S_MIRROR": "http://m/k8s/", "PYTEST_VCLUSTER_GITHUB_MIRROR": "http://m/gh"}, offline=True
+        {
+            "PYTEST_VCLUSTER_K8S_MIRROR": "http://m/k8s/",
+            "PYTEST_VCLUSTER_GITHUB_MIRROR": "http://m/gh",
+            "PYTEST_VCLUSTER_HELM_MIRROR": "http://m/helm/",
+        },
+        offline=True,
     )
+    assert sources.helm_mirror == "http://m/helm"
     assert (sources.k8s_mirror, sources.github_mirror, sources.github_api) == ("http://m/k8s", "http://m/gh", "")
     assert sources.offline
     official = Sources.from_environ({}, offline=False)

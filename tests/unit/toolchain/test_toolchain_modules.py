@@ -54,6 +54,7 @@ def test_the_version_is_stamped_into_server_and_client() -> None:
         assert f"-X {package}.gitVersion=v1.37.1" in flags
         assert f"-X {package}.gitMinor=37" in flags
     assert "consts.Version=v0.8.0" in recipe_of(Wanted(Component.KWOK, "v0.8.0")).linker_flags
+    assert "internal/version.version=v4.3.1" in recipe_of(Wanted(Component.HELM, "v4.3.1")).linker_flags
 
 
 def test_the_usual_time_says_what_it_takes_for_granted() -> None:
