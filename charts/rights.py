@@ -1,0 +1,45 @@
+"""Writes the chart's rights, `vcluster/files/rights.yaml`, off the rows of the syncer's kinds.
+
+The one rule: nobody edits that file; `make rights` writes it. A test holds that it is what this makes, and that what
+the chart renders is, for every combination of switches, what the syncer itself says that it needs
+(`python -m vcluster_syncer --host-rules`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from vcluster_syncer.model import NODES, Kind
+from vcluster_syncer.switches import as_rbac, host_rules
+from vcluster_syncer.translate import KINDS
+
+FILE = Path(__file__).parent / "vcluster" / "files" / "rights.yaml"
+_HEADER = "# Made by `make rights` from what the syncer's kinds need. Don't edit.\n"
+
+
+def feature(kind: Kind) -> str:
+    """Say what has to be on in the values for `kind` to be carried: `always`, or a path such as toHost.ingresses."""
+    if kind.switch is None:
+        return "nodes.shared" if kind.resource == NODES else "always"
+    return re.sub("_([a-z])", lambda match: match[1].upper(), kind.switch.path)
+
+
+def rights() -> Mapping[str, Mapping[str, Any]]:
+    """The rules for each feature, as Roles and ClusterRoles have them."""
+    kinds: dict[str, list[Kind]] = {}
+    for kind in KINDS:
+        kinds.setdefault(feature(kind), []).append(kind)
+    return {name: as_rbac(host_rules(of)) for name, of in sorted(kinds.items())}
+
+
+def text() -> str:
+    """The file's text."""
+    return _HEADER + yaml.safe_dump(rights(), sort_keys=False, width=120)
+
+
+if __name__ == "__main__":
+    FILE.write_text(text())

@@ -1,0 +1,115 @@
+"""The rights that the chart grants are those that its syncer needs, for whatever is turned on, and no others."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from chart_cases import NAME, NAMESPACE, PLUGIN, flat, one, rendered, rights
+from vcluster_syncer.model import NODES
+from vcluster_syncer.switches import as_rbac, host_rules, selected
+from vcluster_syncer.translate import KINDS
+
+from pytest_vcluster.hosts.chart import chart_folder
+
+SWITCHES = sorted(kind.switch.path for kind in KINDS if kind.switch is not None)
+DEFAULTS = {kind.switch.path: kind.switch.on for kind in KINDS if kind.switch is not None}
+OPPOSITES = [
+    {"to_host.priority_classes", "from_host.priority_classes"},
+    {"to_host.persistent_volumes", "from_host.persistent_volumes"},
+]
+
+
+def values_of(chosen: dict[str, bool], nodes: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"nodes": {"mode": nodes}, "sync": {"toHost": {}, "fromHost": {}}}
+    for path, on in chosen.items():
+        direction, name = path.split(".")
+        first, *rest = name.split("_")
+        part = {"to_host": "toHost", "from_host": "fromHost"}[direction]
+        made["sync"][part][first + "".join(word.capitalize() for word in rest)] = on
+    return made
+
+
+def needed(chosen: dict[str, bool], nodes: str) -> set[Any]:
+    kinds = [kind for kind in selected(KINDS, chosen) if nodes == "shared" or kind.resource != NODES]
+    rbac = as_rbac(host_rules(kinds))
+    return flat(rbac["role"], "Role") | flat(rbac["clusterRole"], "ClusterRole")
+
+
+def combinations() -> list[tuple[dict[str, bool], str]]:
+    """Each switch alone, all pairs of the ones that widen, everything, nothing."""
+    single = [{path: not DEFAULTS[path]} for path in SWITCHES]
+    wide = [path for path in SWITCHES if not DEFAULTS[path]]
+    pairs = [
+        {first: True, second: True}
+        for first, second in itertools.combinations(wide, 2)
+        if {first, second} not in OPPOSITES and "to_host.namespaces" in (first, second)
+    ]
+    most = dict.fromkeys(SWITCHES, True) | {"from_host.priority_classes": False, "from_host.persistent_volumes": False}
+    return [
+        *(({}, nodes) for nodes in ("fake", "shared")),
+        *((each, "fake") for each in single),
+        *((each, "shared") for each in pairs),
+        (most, "shared"),
+        ({**most, "to_host.namespaces": False}, "shared"),
+        (dict.fromkeys(SWITCHES, False), "fake"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "nodes"),
+    combinations(),
+    ids=lambda value: (
+        value if isinstance(value, str) else "+".join(value) if len(value) < 3 else f"{sum(value.values())} on"
+    ),
+)
+def test_the_chart_grants_exactly_what_its_syncer_needs(chosen, nodes):
+    assert rights(rendered({"certificates": {"secret": "pki"}, **values_of(chosen, nodes)})) == needed(chosen, nodes)
+
+
+def test_by_default_nothing_is_granted_outside_the_namespace():
+    assert {scope for scope, *_ in rights(rendered())} == {"Role"}
+
+
+def test_only_the_one_heartbeat_may_be_read():
+    with_heartbeat, without = rights(rendered(PLUGIN)), rights(rendered())
+    assert with_heartbeat - without == {("Role", "coordination.k8s.io", "leases", "get", ("run-77",))}
+
+
+def test_the_rights_are_bound_to_the_pods_own_account_and_to_nobody_else():
+    objects = rendered({"nodes": {"mode": "shared"}})
+    scoped = f"vcluster:{NAMESPACE}:{NAME}"
+    bindings = [one(objects, "RoleBinding"), one(objects, "ClusterRoleBinding", scoped)]
+    for binding in bindings:
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}]
+    assert [binding["roleRef"]["name"] for binding in bindings] == [NAME, scoped]
+    assert one(objects, "StatefulSet")["spec"]["template"]["spec"]["serviceAccountName"] == NAME
+
+
+def test_the_file_of_rights_is_made_from_the_syncers_kinds():
+    made = runpy.run_path(str(Path(__file__).parents[2] / "charts" / "rights.py"))
+    assert (chart_folder() / "files" / "rights.yaml").read_text() == made["text"](), "run `make rights`"
+
+
+def test_switches_of_the_chart_are_those_of_the_syncer():
+    sync = yaml.safe_load((chart_folder() / "values.yaml").read_text())["sync"]
+    assert sync == values_of(DEFAULTS, "fake")["sync"]
+
+
+def test_what_the_syncer_prints_is_what_it_was_compared_with(tmp_path):
+    config = {"host": {"kubeconfig": "x"}, "admin": {"unix": "x"}, "sync": {"to_host": {"ingresses": True}}}
+    path = tmp_path / "syncer.json"
+    path.write_text(json.dumps(config))
+    run = subprocess.run(
+        [sys.executable, "-m", "vcluster_syncer", "--config", path, "--host-rules"], capture_output=True, check=True
+    )
+    printed = json.loads(run.stdout)
+    granted = flat(printed["role"], "Role") | flat(printed["clusterRole"], "ClusterRole")
+    assert granted == needed({"to_host.ingresses": True}, "shared")
