@@ -11,7 +11,7 @@ SEED ?= 0
 CHAOS ?= 600
 export PYTHONWARNINGS ?=
 
-.PHONY: help setup binaries demo test unit plugin integration e2e packaging lint bench soak chaos clean
+.PHONY: help setup binaries helm image rights demo test unit plugin integration e2e packaging lint bench soak chaos clean
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -30,6 +30,15 @@ setup: .make/synced ## install uv and all dependencies into .venv
 binaries: setup ## fetch or build the Kubernetes binaries of VERSIONS (default 1.36) ahead of time
 	@$(RUN) pytest-vcluster fetch $(VERSIONS)
 
+helm: setup ## fetch or build helm, which renders the chart
+	@$(RUN) python -m pytest_vcluster.toolchain helm
+
+image: setup ## build the syncer's image with Docker
+	@$(RUN) pytest-vcluster image
+
+rights: setup ## write the chart's rights off the syncer's kinds
+	@$(RUN) python charts/rights.py
+
 demo: binaries ## a real operator's test suite, every test in its own Kubernetes cluster, in parallel
 	@echo "== examples/kopf_operator: every test has a Kubernetes cluster of its own"
 	@$(RUN) pytest -c examples/kopf_operator/pytest.ini examples/kopf_operator -n 2 -v
@@ -42,8 +51,8 @@ unit: setup ## pure functions, seconds
 plugin: setup ## the plugin under pytester, over a fake host
 	@$(RUN) pytest tests/plugin -q -n 2
 
-packaging: setup ## wheels and what is in them
-	@$(RUN) pytest tests/packaging -q
+packaging: helm ## wheels and the chart, and what is in them
+	@$(RUN) pytest tests/packaging -q -n 2
 
 integration: binaries ## real API servers, no containers
 	@$(RUN) pytest tests/integration -q

@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     baselines = command("baselines", _baselines, "list the baselines that are kept for later runs, or drop them")
     baselines.add_argument("--drop", action="store_true", help="drop them; the next run lays what it needs anew")
     baselines.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    image = command("image", _image, "build the syncer's image, which virtual clusters in pods need, with Docker")
+    image.add_argument("--tag", help="what it is called (default: the name that the chart asks for)")
     report = command("report", _report, "print what a report page (--vcluster-report) says")
     report.add_argument("file", type=Path)
     return parser
@@ -200,6 +202,15 @@ def _baselines(arguments: argparse.Namespace) -> int:
             kept.path.unlink(missing_ok=True)
         done = "dropped " if arguments.drop else ""
         print(f"{done}{kept.path.stem}  {kept.version}  {kept.size >> 10} kB  {kept.about}")
+    return 0
+
+
+def _image(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.images import syncer  # noqa: PLC0415 - each command loads its own
+
+    tag = arguments.tag or syncer.default_tag()
+    syncer.build(tag, environ=os.environ, progress=_tell)
+    print(tag)
     return 0
 
 

@@ -79,3 +79,21 @@ def test_dependencies_are_few_and_known(wheels, distribution, allowed):
         if line.startswith("Requires-Dist: ") and "extra ==" not in line
     }
     assert required == allowed
+
+
+def test_the_plugin_brings_the_chart_and_the_dockerfile_as_they_are(wheels):
+    shipped = {path: Path(ROOT / "charts" / "vcluster" / path).read_bytes() for path in chart_files()}
+    with zipfile.ZipFile(wheels["pytest_vcluster"]) as archive:
+        prefix = "pytest_vcluster/_chart/"
+        inside = {
+            name.removeprefix(prefix): archive.read(name) for name in archive.namelist() if name.startswith(prefix)
+        }
+        assert archive.read("pytest_vcluster/_image/Dockerfile") == (ROOT / "syncer" / "Dockerfile").read_bytes()
+    assert inside == shipped
+
+
+def chart_files():
+    command = ["git", "ls-files", "."]
+    return subprocess.run(
+        command, cwd=ROOT / "charts" / "vcluster", capture_output=True, text=True, check=True
+    ).stdout.split()
