@@ -14,12 +14,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vcluster_syncer.config import Config, load
 from vcluster_syncer.fields import ConfigError
+from vcluster_syncer.gateway.gateways import NotListening
 from vcluster_syncer.kube.kubeconfig import KubeconfigError
+from vcluster_syncer.pod.rules import rules as rules_of_pod
 from vcluster_syncer.service import serve
 from vcluster_syncer.switches import as_rbac, host_rules, selected
 from vcluster_syncer.translate import KINDS
@@ -40,22 +42,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--host-rules", action="store_true", help="print the rights on the host that the configuration needs, and end"
     )
     options = parser.parse_args(arguments)
+    status = 0
     try:
         config = load(options.config)
         if options.host_rules:
-            rules = as_rbac(host_rules(selected(KINDS, config.switches)))
+            rules = as_rbac(host_rules(selected(KINDS, config.switches), besides=rules_of_pod(config)))
             sys.stdout.write(f"{json.dumps(rules, indent=2)}\n")
-            return 0
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=config.log_level.upper(),
-            format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
-        )
-        asyncio.run(_run(config, until_stdin_closes=options.until_stdin_closes))
-    except (ConfigError, KubeconfigError) as error:
-        sys.stderr.write(f"vcluster-syncer: {error}\n")
-        return _USAGE_ERROR
-    return 0
+        else:
+            _carry(config, until_stdin_closes=options.until_stdin_closes)
+    except* (ConfigError, KubeconfigError, NotListening) as errors:
+        for error in _single(errors):
+            sys.stderr.write(f"vcluster-syncer: {error}\n")
+        status = _USAGE_ERROR
+    return status
+
+
+def _single(errors: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _single(error)
+        else:
+            yield error
+
+
+def _carry(config: Config, *, until_stdin_closes: bool) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=config.log_level.upper(),
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+    )
+    asyncio.run(_run(config, until_stdin_closes=until_stdin_closes))
 
 
 async def _run(config: Config, *, until_stdin_closes: bool) -> None:

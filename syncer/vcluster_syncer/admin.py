@@ -1,4 +1,4 @@
-"""The admin API: HTTP on a Unix socket, for whoever started the syncer.
+"""The admin API: HTTP on a Unix socket for whoever started the syncer, or on a port for who has a certificate.
 
 The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in JSON what came of it.
 
@@ -20,35 +20,46 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
                                the body is what its etcd held before that, as it answers
     POST   /v1/tenants/{name}/checkpoint     200 `{"checkpoint": ...}`; 404 unknown
     POST   /v1/tenants/{name}/restore        200, back at `{"checkpoint": ...}`: what was done; 404 unknown
+    GET    /v1/tenants/{name}/state          200, what its etcd answers to whoever reads all its keys; 404 unknown
+    GET    /v1/tenants/{name}/changes?since=R  200 `{"revision": now, "changed": [key, ...], "total": how many keys
+                               there are}`, keys without their prefix; 404 unknown
     POST   /v1/tenants/{name}/restart        200 once the tenant was read anew; `{"freeze": [pid, ...]}`; 404 unknown
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 from aiohttp import web
 
-from vcluster_syncer.config import parse_read_before, parse_restart, parse_restore, parse_tenant
+from vcluster_syncer.carriage import Carriage
+from vcluster_syncer.config import (
+    EndpointConfig,
+    parse_read_before,
+    parse_restart,
+    parse_restore,
+    parse_since,
+    parse_tenant,
+)
 from vcluster_syncer.engine.ground import NoRoom, NotBounded
 from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
-from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists, Tenants
+from vcluster_syncer.engine.tenants import NoSuchTenant, TenantExists
 from vcluster_syncer.fields import ConfigError
-from vcluster_syncer.gateway.gateways import EndpointExists, Gateways, NotListening
+from vcluster_syncer.gateway.endpoint import server_tls
+from vcluster_syncer.gateway.gateways import EndpointExists, NotListening
 from vcluster_syncer.kube.errors import KubeError
-from vcluster_syncer.kube.kubeconfig import KubeconfigError, load
+from vcluster_syncer.kube.kubeconfig import KubeconfigError
 from vcluster_syncer.pending import pods
 from vcluster_syncer.recycle.barrier import NotReached
 from vcluster_syncer.recycle.etcd import StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen
-from vcluster_syncer.recycle.recycler import Target
-from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint, Recyclers
+from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint
 from vcluster_syncer.recycle.way_back import NotPristine
 from vcluster_syncer.reports import metrics_text
 
@@ -72,34 +83,74 @@ _STATUS: dict[type[Exception], int] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """Where the admin API listens."""
+
+    socket: Path | None = None
+    """A Unix socket; only this user may use it."""
+    endpoint: EndpointConfig | None = None
+    """A port, for whoever has a certificate of its authority."""
+    probes: tuple[str, int] | None = None
+    """Address and port for everybody, who may ask whether it lives and how it is."""
+
+    def __str__(self) -> str:
+        where = [str(self.socket)] if self.socket is not None else []
+        if self.endpoint is not None:
+            where.append(f"https://{self.endpoint.address}:{self.endpoint.port}")
+        return " and ".join(where)
+
+
+def _nothing() -> Sequence[str]:
+    return ()
+
+
 @asynccontextmanager
-async def served(tenants: Tenants, recyclers: Recyclers, gateways: Gateways, socket: Path) -> AsyncIterator[None]:
-    """Serve the admin API at `socket`, which only this user may use; the file is gone afterwards."""
-    app = web.Application(middlewares=[_errors], client_max_size=_LARGEST)
-    doorway = _Doorway(tenants, recyclers, gateways)
-    app.router.add_get("/livez", doorway.livez)
-    app.router.add_get("/healthz", doorway.healthz)
-    app.router.add_get("/metrics", doorway.metrics)
-    app.router.add_get("/v1/tenants/{name}/pending", doorway.pending)
-    app.router.add_get("/v1/tenants", doorway.show)
-    app.router.add_post("/v1/tenants", doorway.add)
-    app.router.add_delete("/v1/tenants/{name}", doorway.remove)
-    app.router.add_post("/v1/tenants/{name}/baseline", doorway.capture)
-    app.router.add_post("/v1/tenants/{name}/recycle", doorway.recycle)
-    app.router.add_post("/v1/tenants/{name}/checkpoint", doorway.checkpoint)
-    app.router.add_post("/v1/tenants/{name}/restore", doorway.restore)
-    app.router.add_post("/v1/tenants/{name}/restart", doorway.restart)
-    # A socket that a killed predecessor left would be "address in use".
-    _remove(socket)
+async def served(
+    carriage: Carriage, doors: Doors, *, troubles: Callable[[], Sequence[str]] = _nothing
+) -> AsyncIterator[None]:
+    """Serve the admin API; a socket's file is gone afterwards. NotListening for a port or certificate that is no use.
+
+    `troubles` tells what is wrong besides what the tenants tell themselves.
+    """
+    doorway = _Doorway(carriage, troubles)
+    async with AsyncExitStack() as stack:
+        runner = await stack.enter_async_context(_running(doorway.application()))
+        if doors.socket is not None:
+            # A socket that a killed predecessor left would be "address in use".
+            _remove(doors.socket)
+            stack.callback(_remove, doors.socket)
+            await web.UnixSite(runner, str(doors.socket)).start()
+            _make_private(doors.socket)
+        if doors.endpoint is not None:
+            await _listen(runner, doors.endpoint)
+        if doors.probes is not None:
+            told = await stack.enter_async_context(_running(doorway.for_everybody()))
+            try:
+                await web.TCPSite(told, *doors.probes).start()
+            except OSError as error:
+                raise NotListening(f"probes: nothing can listen at {doors.probes}: {error}") from error
+        yield
+
+
+@asynccontextmanager
+async def _running(app: web.Application) -> AsyncIterator[web.AppRunner]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.UnixSite(runner, str(socket)).start()
-        _make_private(socket)
-        yield
+        yield runner
     finally:
         await runner.cleanup()
-        _remove(socket)
+
+
+async def _listen(runner: web.AppRunner, at: EndpointConfig) -> None:
+    try:
+        await web.TCPSite(runner, at.listen or at.address, at.port, ssl_context=server_tls(at)).start()
+    except OSError as error:
+        raise NotListening(
+            f"admin: nothing can listen at {at.listen or at.address}:{at.port} with the certificate {at.certificate}, "
+            f"whose clients are signed by {at.client_authority}: {error}"
+        ) from error
 
 
 def _make_private(socket: Path) -> None:
@@ -113,10 +164,38 @@ def _remove(socket: Path) -> None:
 class _Doorway:
     """The handlers."""
 
-    def __init__(self, tenants: Tenants, recyclers: Recyclers, gateways: Gateways) -> None:
-        self._tenants = tenants
-        self._recyclers = recyclers
-        self._gateways = gateways
+    def __init__(self, carriage: Carriage, troubles: Callable[[], Sequence[str]]) -> None:
+        self._carriage = carriage
+        self._tenants = carriage.tenants
+        self._recyclers = carriage.recyclers
+        self._gateways = carriage.gateways
+        self._troubles = troubles
+
+    def application(self) -> web.Application:
+        """Everything."""
+        app = web.Application(middlewares=[_errors], client_max_size=_LARGEST)
+        app.router.add_get("/livez", self.livez)
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_get("/metrics", self.metrics)
+        app.router.add_get("/v1/tenants/{name}/pending", self.pending)
+        app.router.add_get("/v1/tenants", self.show)
+        app.router.add_post("/v1/tenants", self.add)
+        app.router.add_delete("/v1/tenants/{name}", self.remove)
+        app.router.add_post("/v1/tenants/{name}/baseline", self.capture)
+        app.router.add_post("/v1/tenants/{name}/recycle", self.recycle)
+        app.router.add_post("/v1/tenants/{name}/checkpoint", self.checkpoint)
+        app.router.add_post("/v1/tenants/{name}/restore", self.restore)
+        app.router.add_get("/v1/tenants/{name}/state", self.state)
+        app.router.add_get("/v1/tenants/{name}/changes", self.changes)
+        app.router.add_post("/v1/tenants/{name}/restart", self.restart)
+        return app
+
+    def for_everybody(self) -> web.Application:
+        """What needs no certificate."""
+        app = web.Application()
+        app.router.add_get("/livez", self.livez)
+        app.router.add_get("/healthz", self.healthz)
+        return app
 
     async def livez(self, _request: web.Request) -> web.Response:
         """Answer."""
@@ -124,7 +203,7 @@ class _Doorway:
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Tell whether everything is followed."""
-        troubles = self._tenants.troubles()
+        troubles = [*self._troubles(), *self._tenants.troubles()]
         return web.Response(text="\n".join(troubles) or "ok", status=503 if troubles else 200)
 
     async def metrics(self, _request: web.Request) -> web.Response:
@@ -144,30 +223,13 @@ class _Doorway:
     async def add(self, request: web.Request) -> web.Response:
         """Carry a tenant."""
         config = parse_tenant(await request.read())
-        server = load(config.kubeconfig)
-        tenant, name = config.tenant, config.tenant.name
-        if config.gateway is not None:
-            # Before the nodes are mirrored, which tell its port.
-            port = await self._gateways.add(name, config.gateway)
-            tenant = replace(tenant, kubelet_address=config.gateway.address, kubelet_port=port)
-        try:
-            await self._tenants.add(tenant, server, config.terms)
-        except BaseException:
-            if config.gateway is not None:
-                await self._gateways.remove(name)
-            raise
-        if config.recycle is not None:
-            recycle = config.recycle
-            target = Target(etcd=recycle.etcd, prefix=recycle.prefix, freeze=recycle.freeze, rest=recycle.rest)
-            await self._recyclers.add(config.tenant.name, target, server)
+        await self._carriage.add(config)
         return _json({"name": config.tenant.name}, status=201)
 
     async def remove(self, request: web.Request) -> web.Response:
         """Stop carrying a tenant."""
         name = request.match_info["name"]
-        await self._gateways.remove(name)
-        await self._recyclers.remove(name)
-        await self._tenants.remove(name)
+        await self._carriage.remove(name)
         return _json({"name": name})
 
     async def capture(self, request: web.Request) -> web.Response:
@@ -191,6 +253,17 @@ class _Doorway:
         """Bring a tenant back to a checkpoint."""
         name = parse_restore(await request.read())
         return _json(await self._recyclers.restore(request.match_info["name"], name))
+
+    async def state(self, request: web.Request) -> web.Response:
+        """Tell all that is stored of a tenant."""
+        return _json(await self._recyclers.state(request.match_info["name"]))
+
+    async def changes(self, request: web.Request) -> web.Response:
+        """Tell what was written since a revision."""
+        since = parse_since(request.query.get("since", ""))
+        found = await self._recyclers.changes(request.match_info["name"], since)
+        keys = [key.decode(errors="replace") for key in found.stamps]
+        return _json({"revision": found.revision, "changed": keys, "total": found.total})
 
     async def restart(self, request: web.Request) -> web.Response:
         """Read a tenant anew."""

@@ -14,6 +14,15 @@ from typing import Any
 from vcluster_syncer.fields import ConfigError, Fields, parse_json
 from vcluster_syncer.isolation import NO_TERMS, Terms
 from vcluster_syncer.model import Tenant
+from vcluster_syncer.pod_options import (
+    SERVICE_ACCOUNT_DIRECTORY,
+    Heartbeat,
+    PodConfig,
+    commands,
+    described,
+    parse_heartbeat,
+    parse_pod,
+)
 from vcluster_syncer.tenant_options import parse_imports, parse_pattern, parse_terms
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -51,12 +60,25 @@ class GuardedKubelet:
 class Config:
     """The configuration of a process."""
 
-    host_kubeconfig: Path
-    """Credentials for the host cluster. Explicit: no ambient kubeconfig, no service account is looked for."""
-    admin_socket: Path
+    host_kubeconfig: Path | None = None
+    """Credentials for the host cluster. Explicit: no ambient kubeconfig is looked for."""
+    host_service_account: Path | None = None
+    """In the place of a kubeconfig, the directory of a pod's service account: the host is the pod's own cluster."""
+    admin_socket: Path | None = None
     """Where the admin API listens: a Unix socket that only this user may use."""
+    admin_endpoint: EndpointConfig | None = None
+    """Where it listens besides, or instead, for whoever has a certificate."""
+    probes: tuple[str, int] | None = None
+    """Address and port at which everybody is told how it is, and nothing else: a kubelet has no certificate."""
     host_namespace: str = ""
-    """The only namespace of the host that may be watched; empty watches all, which many tenants share."""
+    """The only namespace of the host that may be watched; empty watches all, which many tenants share. In a pod it is
+    the pod's own."""
+    owner: str = ""
+    """A Service in that namespace with which all goes that is made there; empty: nothing owns it."""
+    heartbeat: Heartbeat | None = None
+    """Whose end is the owner's; None: the cluster stays until somebody deletes it."""
+    pod: PodConfig | None = None
+    """The virtual cluster that this process is a part of; None: tenants come by the admin API."""
     patrol_seconds: float = 120.0
     """How often memory is compared with the servers, in seconds."""
     log_level: str = "info"
@@ -79,6 +101,11 @@ class RecycleConfig:
     """Processes that stand still meanwhile: its controller manager."""
     rest: tuple[int, ...] = ()
     """Processes that must have nothing left to do in the end: its API server and its controller manager."""
+    freeze_commands: tuple[str, ...] = ()
+    rest_commands: tuple[str, ...] = ()
+    """Both by what they were started as, where their ids are not known beforehand."""
+    processes: Path = Path("/proc")
+    """Where the system lists its processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +142,22 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
     level = fields.take("log_level", str, "info")
     if level not in LOG_LEVELS:
         raise ConfigError(f"{source}: log_level must be one of {', '.join(LOG_LEVELS)}, it is {level!r}")
+    in_cluster = host.flag("in_cluster")
+    account = host.take("service_account_directory", str, str(SERVICE_ACCOUNT_DIRECTORY))
+    socket = admin.take("unix", str, "")
+    endpoint = _parse_endpoint(admin) if admin.take("address", str, "") else None
+    if not socket and endpoint is None:
+        raise ConfigError(f"{admin.source}: unix or address is missing: nobody could reach the admin API")
     config = Config(
-        host_kubeconfig=Path(host.required("kubeconfig")),
+        host_kubeconfig=None if in_cluster else Path(host.required("kubeconfig")),
+        host_service_account=Path(account) if in_cluster else None,
         host_namespace=host.take("namespace", str, ""),
-        admin_socket=Path(admin.required("unix")),
+        admin_socket=Path(socket) if socket else None,
+        admin_endpoint=endpoint,
+        probes=_parse_probes(fields),
+        owner=fields.take("owner", str, ""),
+        heartbeat=parse_heartbeat(fields),
+        pod=parse_pod(fields),
         patrol_seconds=float(patrol),
         log_level=level,
         kubelet=_parse_kubelet(fields),
@@ -126,24 +165,36 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
     )
     if config.host_namespace and config.switches.get("to_host.namespaces"):
         raise ConfigError(f"{source}: host.namespace can't be the only one where sync.to_host.namespaces makes others")
+    if (config.owner or config.pod) and not (in_cluster or config.host_namespace):
+        raise ConfigError(f"{source}: owner and pod need host.in_cluster, or host.namespace")
+    if config.heartbeat is not None and not config.owner:
+        raise ConfigError(f"{source}: owner is missing, which goes when nobody renews {config.heartbeat.lease!r}")
     for part in (host, admin, fields):
         part.nothing_else()
+    if config.pod is not None:
+        # For its mistakes to show at once; what only the pod knows is any value here.
+        parse_description(described(config.pod, namespace="default"), source=f"{source}.pod.tenant")
     return config
 
 
 def parse_tenant(body: bytes) -> TenantConfig:
     """Read the description of a tenant, as the admin API receives it."""
-    fields = Fields(parse_json(body, "tenant"), "tenant")
+    return parse_description(parse_json(body, "tenant"))
+
+
+def parse_description(document: Mapping[str, Any], *, source: str = "tenant") -> TenantConfig:
+    """Read the description of a tenant."""
+    fields = Fields(document, source)
     name = fields.required("name")
     virtual = fields.mapping("virtual")
     nodes = fields.mapping("nodes", optional=True)
     mode = nodes.take("mode", str, "private")
     if mode not in ("private", "shared"):
-        raise ConfigError(f"tenant.nodes: mode must be private or shared, it is {mode!r}")
+        raise ConfigError(f"{nodes.source}: mode must be private or shared, it is {mode!r}")
     spaces = fields.mapping("namespaces", optional=True)
     spread = spaces.take("mode", str, "single")
     if spread not in ("single", "each"):
-        raise ConfigError(f"tenant.namespaces: mode must be single or each, it is {spread!r}")
+        raise ConfigError(f"{spaces.source}: mode must be single or each, it is {spread!r}")
     terms = parse_terms(fields)
     if spread == "each" and terms.is_bounded:
         raise ConfigError("tenant.isolation: it bounds one host namespace, and tenant.namespaces mode each has many")
@@ -192,6 +243,13 @@ def parse_restart(body: bytes) -> tuple[int, ...]:
     return pids
 
 
+def parse_since(text: str) -> int:
+    """Read the revision that changes are asked for."""
+    if not text.isdecimal():
+        raise ConfigError(f"changes: since must be a revision of the data store, it is {text!r}")
+    return int(text)
+
+
 def _parse_switches(config: Fields) -> Mapping[str, bool]:
     """Read `sync`, whose fields are the switches of the kinds; which there are is for `switches.selected` to say."""
     sync = config.mapping("sync", optional=True)
@@ -221,6 +279,15 @@ def _parse_kubelet(config: Fields) -> GuardedKubelet | None:
     for part in (behind, fields):
         part.nothing_else()
     return guarded
+
+
+def _parse_probes(config: Fields) -> tuple[str, int] | None:
+    if config.take("probes", (dict, type(None)), None) is None:
+        return None
+    fields = config.mapping("probes")
+    found = fields.required("address"), _parse_port(fields)
+    fields.nothing_else()
+    return found
 
 
 def _parse_gateway(tenant: Fields) -> EndpointConfig | None:
@@ -256,12 +323,19 @@ def _parse_recycle(tenant: Fields) -> RecycleConfig | None:
     prefix = fields.required("prefix")
     if not prefix.endswith("/"):
         # Otherwise /a would reach into /ab.
-        raise ConfigError(f"tenant.recycle: prefix must end with a slash, it is {prefix!r}")
+        raise ConfigError(f"{fields.source}: prefix must end with a slash, it is {prefix!r}")
+    by = fields.mapping("commands", optional=True)
     config = RecycleConfig(
         etcd=Path(fields.required("etcd")),
         prefix=prefix,
         freeze=_parse_pids(fields, "freeze"),
         rest=_parse_pids(fields, "rest"),
+        freeze_commands=commands(by, "freeze"),
+        rest_commands=commands(by, "rest"),
+        processes=Path(by.take("directory", str, "/proc")),
     )
-    fields.nothing_else()
+    for part in (by, fields):
+        part.nothing_else()
+    if (config.freeze or config.rest) and (config.freeze_commands or config.rest_commands):
+        raise ConfigError(f"{fields.source}: processes are named either by their ids or by their commands")
     return config

@@ -153,6 +153,15 @@ class Import:
         return key.name if self.to_name == "*" else self.from_name
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The host Service with which all goes that a tenant has in its namespace."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A virtual cluster as the syncer sees it."""
@@ -182,6 +191,8 @@ class Tenant:
     """0: there is no gateway."""
     imports: tuple[Import, ...] = ()
     """What of the host is shown in the virtual cluster; of several that fit a key, the first counts."""
+    owner: Owner | None = None
+    """None: host objects stay until we delete them, or somebody their namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

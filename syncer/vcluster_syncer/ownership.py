@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vcluster_syncer.model import Key, Object, Tenant
+from vcluster_syncer.model import SERVICES, Key, Object, Tenant
 from vcluster_syncer.naming import host_name
 
 PREFIX: Final = "vcluster-syncer/"
@@ -42,6 +42,19 @@ def marks(key: Key, virtual: Object, tenant: Tenant, *, kind: str) -> tuple[dict
     labels = {TENANT_LABEL: tenant.name, NAMESPACE_LABEL: key.namespace}
     annotations = {KIND: kind, NAME: key.name, NAMESPACE: key.namespace, UID: virtual["metadata"]["uid"]}
     return labels, annotations
+
+
+def owned(made: Object, tenant: Tenant, *, namespace: str) -> Object:
+    """Return a host object that is to be made in `namespace` with the tenant's owner as its own.
+
+    An owner in another namespace is none: the garbage collector would delete the object at once.
+    """
+    owner = tenant.owner
+    if owner is None or owner.namespace != namespace:
+        return made
+    reference = {"apiVersion": SERVICES.api_version, "kind": SERVICES.kind, "name": owner.name, "uid": owner.uid}
+    references = [*(made["metadata"].get("ownerReferences") or ()), reference]
+    return {**made, "metadata": {**made["metadata"], "ownerReferences": references}}
 
 
 def virtual_key(host: Object, tenant: Tenant, *, kind: str) -> Key | None:

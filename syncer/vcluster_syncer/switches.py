@@ -52,12 +52,14 @@ def refuse_unfit(tenant: Tenant, kinds: Iterable[Kind]) -> None:
             raise ConfigError(f"tenant.namespaces: mode each and sync.{path} don't go together; turn one of them off")
 
 
-def host_rules(kinds: Iterable[Kind]) -> tuple[Rule, ...]:
+def host_rules(kinds: Iterable[Kind], besides: Iterable[Rule] = ()) -> tuple[Rule, ...]:
     """Return the rights on the host that kinds need together, each group and resource once, in order of their names.
+
+    `besides` are rights that are needed whatever is carried.
 
     Who makes namespaces needs his rights in all of them, so then all are of the cluster's scope.
     """
-    rules = [rule for kind in kinds for rule in kind.host_rules]
+    rules = [*besides, *(rule for kind in kinds for rule in kind.host_rules)]
     is_everywhere = any("namespaces" in rule.resources and "create" in rule.verbs for rule in rules)
     verbs: dict[tuple[bool, str, str], set[str]] = {}
     for rule in rules:

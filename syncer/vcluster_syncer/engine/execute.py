@@ -34,6 +34,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
 )
 from vcluster_syncer.model import Later as LaterAction
+from vcluster_syncer.ownership import owned
 from vcluster_syncer.translate.scrub import scrubber
 
 _log = logging.getLogger(__name__)
@@ -131,7 +132,8 @@ class Executor:
         match action:
             case CreateHost(resource, obj):
                 namespace = self._memory.place_of(resource, obj)
-                answer = await self._host.send(requests.create(resource, obj, namespace=namespace))
+                made = owned(obj, self._memory.tenant, namespace=namespace)
+                answer = await self._host.send(requests.create(resource, made, namespace=namespace))
                 self._learn.host(resource, answer)
             case PatchHost(resource, name, uid):
                 request = requests.merge_patch(

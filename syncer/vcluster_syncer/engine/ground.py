@@ -10,7 +10,7 @@ import logging
 import random
 from typing import Any
 
-from vcluster_syncer import capacity, decide, isolation
+from vcluster_syncer import capacity, decide, isolation, ownership
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import list_all
 from vcluster_syncer.isolation import Terms
@@ -90,7 +90,8 @@ async def _put(host: Client, tenant: Tenant, resource: Resource, wanted: Object 
     namespace, name = tenant.host_namespace, isolation.name_of(tenant)
     if wanted is not None:
         try:
-            await host.send(requests.create(resource, wanted, namespace=namespace))
+            made = ownership.owned(wanted, tenant, namespace=namespace)
+            await host.send(requests.create(resource, made, namespace=namespace))
         except AlreadyExists:
             pass
         else:

@@ -49,9 +49,8 @@ class Gateways:
         self._tenants = tenants
         self._kept: dict[str, _Kept] = {}
         self._prefix = parts.path.rstrip("/")
-        self._credentials = {"host": parts.netloc}
-        if host.token:
-            self._credentials["authorization"] = f"Bearer {host.token}"
+        self._host = host
+        self._authority = parts.netloc
         self._dial = partial(
             dial,
             name,
@@ -112,6 +111,10 @@ class Gateways:
         kept = self._kept.get(name)
         return 0 if kept is None else kept.endpoint.connections
 
+    def _credentials(self) -> dict[str, str]:
+        token = self._host.bearer()
+        return {"host": self._authority, **({"authorization": f"Bearer {token}"} if token else {})}
+
     def _onward(self, name: str, request: Request) -> Onward:
         asked = routes.parse(request)
         try:
@@ -124,7 +127,7 @@ class Gateways:
         uses = references.of_pod(virtual)
         return Onward(
             dial=self._dial,
-            head=routes.to_host(asked, request, host, credentials=self._credentials, prefix=self._prefix),
+            head=routes.to_host(asked, request, host, credentials=self._credentials(), prefix=self._prefix),
             scrub=scrubber(PODS, asked.pod, virtual=virtual, host=host, world=world, uses=uses),
             patient=("follow", "true") in asked.options,
         )

@@ -39,6 +39,7 @@ class Client:
         # New requests use the last; in the others requests and watches come to their own end.
         self._sessions = [connect()]
         self._base = server.url
+        self._server = server
         self._server_name = server.server_name or None
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, _CONNECT))
 
@@ -49,8 +50,6 @@ class Client:
         tls = ssl_context(server)
         # gzip would cost more than it saves on the way to a server nearby.
         headers = {"User-Agent": "vcluster-syncer", "Accept-Encoding": "identity"}
-        if server.token:
-            headers["Authorization"] = f"Bearer {server.token}"
 
         def connect() -> aiohttp.ClientSession:
             connector = aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls, keepalive_timeout=_KEEP_IDLE)
@@ -118,7 +117,22 @@ class Client:
 
     @asynccontextmanager
     async def _request(self, request: Request, timeout: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        token = self._server.bearer()
+        async with self._request_as(token, request, timeout) as response:
+            if response.status != 401 or not self._server.refused(token):
+                yield response
+                return
+        # It was carried out by nobody, so it may be sent again.
+        async with self._request_as(self._server.bearer(), request, timeout) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _request_as(
+        self, token: str, request: Request, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Accept": request.accept}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         async with self._sessions[-1].request(

@@ -1,7 +1,7 @@
 """Reads a kubeconfig file that was named.
 
-The one rule: explicit, never ambient. `KUBECONFIG`, `~/.kube` and service account files are not looked at, and programs
-named in a kubeconfig are not run.
+The one rule: explicit, never ambient. `KUBECONFIG` and `~/.kube` are not looked at, nor are service account files
+(`in_cluster` does, where the configuration asks for it), and programs named in a kubeconfig are not run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from vcluster_syncer.kube.token_file import TokenFile
+
 
 class KubeconfigError(Exception):
     """A kubeconfig can't be used; the message tells the file and the entry."""
@@ -31,9 +33,19 @@ class Server:
     client_certificate: str = ""
     client_key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    token_file: TokenFile | None = field(default=None, repr=False)
+    """Where a token is that changes; it goes before `token`."""
     server_name: str = ""
     """The name in the server's certificate, where it is not the one in `url`."""
     verify: bool = True
+
+    def bearer(self) -> str:
+        """The token to send with a request now; empty if there is none."""
+        return self.token if self.token_file is None else self.token_file.current()
+
+    def refused(self, token: str) -> bool:
+        """Hear that the server did not accept `token`; tells whether `bearer` has another one by now."""
+        return self.token_file is not None and self.token_file.refused(token)
 
 
 def load(path: Path) -> Server:

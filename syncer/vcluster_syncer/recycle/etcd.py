@@ -59,7 +59,23 @@ class Etcd:
 
     async def baseline(self) -> Baseline:
         """Read everything there is, at one revision."""
-        return self.parse(await self._range())
+        return self.parse(await self.read())
+
+    async def read(self) -> dict[str, Any]:
+        """Read everything there is, and return what etcd answered."""
+        return await self._range()
+
+    async def seed(self, entries: Mapping[bytes, bytes]) -> bool:
+        """Put all `entries` in one transaction if there is nothing yet; tells whether that was so.
+
+        Only for before anybody watches: afterwards it is `commit` that knows how to write many keys.
+        """
+        # A range that has no keys compares as one that was never created.
+        range_end = _encode(self._end)
+        nothing = {"key": _encode(self._prefix), "range_end": range_end, "target": "CREATE", "create_revision": 0}
+        puts = [self._operation(key, value) for key, value in entries.items()]
+        answer = await self._call("/v3/kv/txn", {"compare": [nothing], "success": puts})
+        return bool(answer.get("succeeded", False))
 
     def parse(self, answer: Mapping[str, Any]) -> Baseline:
         """Read what etcd answered to somebody who asked for everything."""

@@ -21,7 +21,8 @@ from vcluster_syncer.recycle import barrier, rest
 from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
 from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
-from vcluster_syncer.recycle.stored import Baseline, Outcome, object_of, shown
+from vcluster_syncer.recycle.processes import Commands
+from vcluster_syncer.recycle.stored import Baseline, Listing, Outcome, object_of, shown
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
 
 _MIRRORED = (b"minions/",)
@@ -54,6 +55,8 @@ class Target:
     freeze: tuple[int, ...] = ()
     rest: tuple[int, ...] = ()
     """Which processes must have come to rest in the end."""
+    commands: Commands | None = None
+    """By what both are found each time, in the place of ids: where they are replaced without anybody telling us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,7 @@ class Recycler:
         self._client = client
         self._freeze = target.freeze
         self._rest = target.rest
+        self._commands = target.commands
         self._drained = drained
         self._limits = limits
         self._on_step = on_step
@@ -199,6 +203,7 @@ class Recycler:
         taken, served = self._checkpoints[name]
         back = WayBack(self._etcd, Barrier(self._client, served, timeout=self._limits.barrier), taken, revive=True)
         restless = ""
+        self._find_processes()
         with frozen(self._freeze):
             await back.sweep()
             await back.confirm()
@@ -218,6 +223,14 @@ class Recycler:
             written=back.written,
             rounds=back.rounds,
         )
+
+    async def state(self) -> dict[str, Any]:
+        """Read everything that is stored, as etcd answers."""
+        return await self._etcd.read()
+
+    async def changes(self, since: int) -> Listing:
+        """Tell which keys were written after the revision `since`, and how many keys there are."""
+        return await self._etcd.changed_since(since)
 
     def drop_checkpoints(self) -> None:
         """Forget all checkpoints: they end with the lease that took them."""
@@ -255,7 +268,12 @@ class Recycler:
             seconds=dict(self._seconds),
         )
 
+    def _find_processes(self) -> None:
+        if self._commands is not None:
+            self._freeze, self._rest = self._commands.found()
+
     async def _go(self, back: WayBack) -> None:
+        self._find_processes()
         with self._step("freeze"), frozen(self._freeze):
             with self._step("reset"):
                 await back.sweep()

@@ -17,7 +17,7 @@ from vcluster_syncer.engine.tenants import NoSuchTenant, Tenants
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.recycle.recycler import Plain, Recycler, Target
-from vcluster_syncer.recycle.stored import Outcome
+from vcluster_syncer.recycle.stored import Listing, Outcome
 
 
 class NoSuchCheckpoint(Exception):
@@ -99,6 +99,18 @@ class Recyclers:
                 return await kept.recycler.restore(checkpoint)
             except KeyError as error:
                 raise NoSuchCheckpoint(f"tenant {name!r} has no checkpoint {checkpoint!r}") from error
+
+    async def state(self, name: str) -> dict[str, Any]:
+        """Read everything that a tenant has stored; see `Recycler.state`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.state()
+
+    async def changes(self, name: str, since: int) -> Listing:
+        """Tell what was written since a revision; see `Recycler.changes`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.changes(since)
 
     async def restart(self, name: str, *, freeze: Sequence[int]) -> None:
         """Have the syncer learn the tenant anew, because objects came back that it saw end; `freeze` as in `Target`."""

@@ -11,6 +11,7 @@ import pytest
 from test_syncer_config import tenant
 from test_syncer_service import description, kubeconfig
 from vcluster_syncer import admin
+from vcluster_syncer.carriage import Carriage
 from vcluster_syncer.config import RecycleConfig, parse_restart, parse_restore
 from vcluster_syncer.engine.tenants import NoSuchTenant
 from vcluster_syncer.fields import ConfigError
@@ -54,7 +55,7 @@ def test_a_tenant_that_does_not_can_not_be_recycled(changes):
         ({"freeze": [0]}, "freeze must be a list of process ids"),
         ({"freeze": [-5]}, "freeze must be a list of process ids"),
         ({"rest": [4711, None]}, "rest must be a list of process ids"),
-        ({"frezze": []}, "tenant.recycle: unknown frezze; known are prefix, etcd, freeze, rest"),
+        ({"frezze": []}, "tenant.recycle: unknown frezze; known are prefix, commands, etcd, freeze, rest"),
     ],
 )
 def test_what_is_wrong_with_it_is_told_by_field(changes, error):
@@ -118,7 +119,7 @@ def ask():
                 socket = Path(directory) / "admin.sock"
                 async with (
                     Gateways.open(behind, Server(url="https://127.0.0.1:1")) as gateways,
-                    admin.served(behind, behind, gateways, socket),
+                    admin.served(Carriage(behind, behind, gateways), admin.Doors(socket=socket)),
                     aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(socket))) as session,
                     session.request(method, f"http://it{path}", data=io.BytesIO(body)) as response,
                 ):

@@ -1,0 +1,75 @@
+"""What has to be in the virtual cluster for it to work in a pod: what the configuration tells, and who serves it.
+
+The one rule: what is there stays as it is, but for the addresses of this pod, which are this pod's to tell.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from vcluster_syncer import decide
+from vcluster_syncer.kube import requests
+from vcluster_syncer.kube.client import Client
+from vcluster_syncer.kube.errors import AlreadyExists, NotFound
+from vcluster_syncer.kube.requests import Request
+from vcluster_syncer.model import ENDPOINT_SLICES, Object, Resource
+from vcluster_syncer.pod_options import Endpoints
+
+
+async def make_missing(virtual: Client, obj: Object) -> None:
+    """Make an object of whatever kind if there is none of its name; KubeError."""
+    resource = await _resource(virtual, obj)
+    namespace = obj["metadata"].get("namespace") or "default" if resource.namespaced else ""
+    try:
+        await virtual.send(requests.create(resource, obj, namespace=namespace))
+    except AlreadyExists:
+        return
+
+
+async def announce(virtual: Client, endpoints: Endpoints, address: str) -> None:
+    """Have a Service lead to this pod; KubeError."""
+    wanted = slice_of(endpoints, address)
+    try:
+        await virtual.send(requests.create(ENDPOINT_SLICES, wanted, namespace=endpoints.namespace))
+    except AlreadyExists:
+        there = await virtual.send(
+            requests.get(ENDPOINT_SLICES, namespace=endpoints.namespace, name=wanted["metadata"]["name"])
+        )
+        metadata = there["metadata"]
+        if patch := decide.fields_patch(there, wanted, ("endpoints", "ports")):
+            request = requests.merge_patch(
+                ENDPOINT_SLICES,
+                namespace=endpoints.namespace,
+                name=metadata["name"],
+                uid=metadata["uid"],
+                patch=patch,
+            )
+            await virtual.send(request)
+
+
+def slice_of(endpoints: Endpoints, address: str) -> dict[str, Any]:
+    """Return the EndpointSlice that says that `address` serves a Service. It has the Service's name, as upstream's."""
+    version = ipaddress.ip_address(address).version
+    return {
+        "apiVersion": ENDPOINT_SLICES.api_version,
+        "kind": ENDPOINT_SLICES.kind,
+        "metadata": {
+            "name": endpoints.name,
+            "namespace": endpoints.namespace,
+            "labels": {"kubernetes.io/service-name": endpoints.name},
+        },
+        "addressType": f"IPv{version}",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [dict(port) for port in endpoints.ports],
+    }
+
+
+async def _resource(virtual: Client, obj: Object) -> Resource:
+    group, _, version = obj["apiVersion"].rpartition("/")
+    path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    served = await virtual.send(Request(method="GET", path=path))
+    for found in served.get("resources") or ():
+        if found["kind"] == obj["kind"] and "/" not in found["name"]:
+            return Resource(group, version, found["name"], obj["kind"], found["namespaced"])
+    raise NotFound(f"{obj['apiVersion']} has no {obj['kind']}, of which {obj['metadata']['name']} is to be one")
