@@ -15,7 +15,6 @@ NAME, NAMESPACE = "vc-1a2b3c4d", "tests"
 PLUGIN: Mapping[str, Any] = {
     "certificates": {"secret": "vc-1a2b3c4d-pki"},
     "seed": {"secret": "vc-1a2b3c4d-seed"},
-    "store": {"compactionInterval": "0"},
     "heartbeat": {"lease": "run-77"},
     "labels": {"pytest-vcluster/run": "77"},
     "service": {"nodePorts": True},

@@ -84,7 +84,7 @@ def test_the_plugin_brings_certificates_itself_and_comes_in_by_a_node(plugins):
             "kube-apiserver syncer kube-controller-manager coredns",
         ),
         (
-            {"scheduler": {"enabled": True}, "coredns": {"enabled": False}},
+            {"scheduler": {"enabled": True}, "dns": {"enabled": False}},
             "etcd kube-apiserver syncer kube-controller-manager kube-scheduler",
         ),
     ],
@@ -201,6 +201,7 @@ def test_what_the_plugins_syncer_is_told(plugins):
             "key": "/etc/vcluster/pki/admin-api.key",
             "client_authority": "/etc/vcluster/pki/admin-api-ca.crt",
         },
+        "probes": {"address": "0.0.0.0", "port": 8080},
         "sync": {
             direction: {switch.name: switch.on for switch in SWITCHES if switch.direction == direction}
             for direction in ("to_host", "from_host")
@@ -281,6 +282,7 @@ def test_an_external_etcd_with_its_own_certificates():
     arguments = containers(objects)["kube-apiserver"]["args"]
     assert "--etcd-servers=https://a:2379,https://b:2379" in arguments
     assert f"--etcd-prefix=/vcluster/{NAMESPACE}/{NAME}" in arguments
+    assert "--etcd-compaction-interval=5m0s" in arguments
     assert "--etcd-cafile=/etc/vcluster/store/ca.crt" in arguments
 
 

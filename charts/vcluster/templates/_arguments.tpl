@@ -50,7 +50,7 @@
 - --etcd-servers=unix:///run/vcluster/store.sock
 - --etcd-prefix=/registry
 {{- end }}
-- --etcd-compaction-interval={{ .Values.store.compactionInterval }}
+- --etcd-compaction-interval={{ include "vcluster.compactionInterval" . }}
 - --etcd-count-metric-poll-period=0
 - --etcd-db-metric-poll-interval=0
 - --tls-cert-file=/etc/vcluster/pki/apiserver.crt
@@ -135,6 +135,12 @@
 {{/* Where the cluster's own store has its data. */}}
 {{- define "vcluster.dataFolder" -}}
 {{- if .Values.store.persistence.enabled }}/var/lib/vcluster{{ else }}/run/vcluster{{ end -}}
+{{- end -}}
+
+{{/* etcd's history only matters to what lives long; a store of others is compacted by them or us as is usual. */}}
+{{- define "vcluster.compactionInterval" -}}
+{{- $isBrief := and (ne .Values.store.mode "external") (not .Values.store.persistence.enabled) -}}
+{{- .Values.store.compactionInterval | default (ternary "0" "5m0s" $isBrief) -}}
 {{- end -}}
 
 {{/* What /readyz is asked: a seeded server has already what two slow hooks make. */}}

@@ -17,7 +17,7 @@
   "nodes" (dict "mode" .Values.nodes.mode)
   "cluster_domain" .Values.clusterDomain
   "kubernetes_service_ip" (include "vcluster.clusterIP" .)
-  "dns_service_ip" (.Values.coredns.enabled | ternary (include "vcluster.dnsIP" .) nil)
+  "dns_service_ip" (.Values.dns.enabled | ternary (include "vcluster.dnsIP" .) nil)
   "gateway" (dict
     "address" "127.0.0.1"
     "port" 10250
@@ -30,7 +30,7 @@
 {{- $https := dict "name" "https" "port" 6443 "protocol" "TCP" -}}
 {{- $endpoints := list (dict "namespace" "default" "name" "kubernetes" "ports" (list $https)) -}}
 {{- $objects := list -}}
-{{- if .Values.coredns.enabled -}}
+{{- if .Values.dns.enabled -}}
 {{- $udp := dict "name" "dns" "port" 1053 "protocol" "UDP" -}}
 {{- $tcp := dict "name" "dns-tcp" "port" 1053 "protocol" "TCP" -}}
 {{- $endpoints = append $endpoints (dict "namespace" "kube-system" "name" "kube-dns" "ports" (list $udp $tcp)) -}}
@@ -59,6 +59,7 @@
 {{- $configuration := dict
   "host" (dict "in_cluster" true)
   "admin" $admin
+  "probes" (dict "address" "0.0.0.0" "port" 8080)
   "sync" $sync
   "patrol_seconds" .Values.syncer.patrolSeconds
   "log_level" .Values.syncer.logLevel
@@ -110,7 +111,7 @@
         fallthrough in-addr.arpa ip6.arpa
         ttl 5
     }
-    forward . {{ .Values.coredns.forward }}
+    forward . {{ .Values.dns.forward }}
     cache 30 {
         disable success {{ .Values.clusterDomain }}
         disable denial {{ .Values.clusterDomain }}

@@ -51,7 +51,7 @@ vcluster:{{ .Release.Namespace }}:{{ include "vcluster.name" . }}
 {{- end -}}
 
 {{- define "vcluster.dnsIP" -}}
-{{- .Values.coredns.clusterIP | default (include "vcluster.address" (list . 10)) -}}
+{{- .Values.dns.clusterIP | default (include "vcluster.address" (list . 10)) -}}
 {{- end -}}
 
 {{/* Refuses values that are each allowed but don't go together. */}}
