@@ -35,7 +35,7 @@ async def measure(version: str, directory: Path, repeats: int) -> None:
     run.mkdir()
     processes = Processes(run / "logs", register=lambda _: None)
     async with opening.opened(
-        settings, run, starter=processes, register=lambda _: None, progress=lambda _: None
+        settings, run, starter=processes, register=lambda _: None, progress=lambda _: None, will=lambda _: None
     ) as shared:
         await shared.host_ready()
         for _, cases in itertools.groupby(CASES, key=lambda case: case.baseline):

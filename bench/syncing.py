@@ -175,7 +175,7 @@ async def measure(version: str, directory: Path, *, quick: bool) -> None:
     run.mkdir()
     starter = Processes(run / "logs", register=lambda _: None)
     async with opening.opened(
-        settings, run, starter=starter, register=lambda _: None, progress=lambda _: None
+        settings, run, starter=starter, register=lambda _: None, progress=lambda _: None, will=lambda _: None
     ) as shared:
         facts = await shared.host_ready()
         host_kubeconfig = Path(str(facts["kubeconfig"]))

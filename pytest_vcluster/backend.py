@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pytest_vcluster.service.client import Kept, Lease, LeaseRequest, Run
     from pytest_vcluster.settings import NodeShape, Settings
 
-SHUT_DOWN_SECONDS = 10.0
+SHUT_DOWN_SECONDS = {"kind": 60.0}
+"""By kind of host: Docker takes its time to remove containers."""
+QUICK_SHUT_DOWN_SECONDS = 10.0
 EVIDENCE_SECONDS = 10.0
 
 
@@ -185,4 +187,4 @@ class RunServiceBackend:
         """End the run service, if any was ever started."""
         from pytest_vcluster.service import client  # noqa: PLC0415 - start-up time
 
-        return client.shut_down(self._run, timeout=SHUT_DOWN_SECONDS)
+        return client.shut_down(self._run, timeout=SHUT_DOWN_SECONDS.get(self._settings.host, QUICK_SHUT_DOWN_SECONDS))

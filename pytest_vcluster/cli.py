@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from pytest_vcluster.toolchain.versions import DEFAULT_MINOR, resolve_version
 if TYPE_CHECKING:
     from pytest_vcluster.service.client import Kept, RunStatus
 
-DOWN_SECONDS = 20.0
+DOWN_SECONDS = 60.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -181,6 +182,12 @@ def _sweep(_: argparse.Namespace) -> int:
 
     for directory in client.sweep():
         print(f"removed {directory}")
+    if shutil.which("docker") is None:
+        return 0
+    from pytest_vcluster.service.strays import sweep_clusters  # noqa: PLC0415
+
+    for directory in sweep_clusters():
+        print(f"removed the kind cluster of run {directory.name}")
     return 0
 
 

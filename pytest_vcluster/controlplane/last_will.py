@@ -28,6 +28,8 @@ class LastWill:
     file's lock, so that nobody removes what others have made anew."""
     seconds: float = 60.0
     """How long to try."""
+    answer_seconds: float = 10.0
+    """How long to try if `find` can't even tell what is there."""
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""
@@ -37,4 +39,5 @@ class LastWill:
             "environment": dict(self.environment),
             "claim": None if self.claim is None else [str(self.claim[0]), self.claim[1]],
             "seconds": self.seconds,
+            "answer_seconds": self.answer_seconds,
         }

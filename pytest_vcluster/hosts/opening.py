@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from pytest_vcluster.controlplane import etcd, key_maker
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
+from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.errors import Timeout
 from pytest_vcluster.hosts import binaries
 from pytest_vcluster.settings import Settings
@@ -36,11 +37,13 @@ async def opened(
     starter: Starter,
     register: Callable[[int], None],
     progress: Callable[[str], None],
+    will: Callable[[LastWill], None],
     begun: key_maker.KeyMaker | None = None,
 ) -> AsyncIterator[EmbeddedBackplane]:
     """Open the embedded backplane below `directory` (which must exist) and close it without a trace.
 
-    `register` hears of every process not started through `starter`; `progress` of everything that takes long.
+    `register` hears of every process not started through `starter`; `progress` of everything that takes long. No `will`
+    is needed: all that runs are processes.
     """
     sources = Sources.from_environ(os.environ, offline=settings.offline)
     wanted = binaries.wanted_for_host(binaries.newest(settings.versions))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from pytest_vcluster.controlplane.component import Starter
+from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.settings import NodeShape, Settings
 
 
@@ -121,7 +122,7 @@ class OpenBackplane(Protocol):
     """Opens a backplane below `directory`, which exists and is empty; leaving the context leaves nothing running.
 
     Every child process is started through `starter`, or reported to `register` right after its start; each leads a
-    session of its own.
+    session of its own. What does not end with processes is in a last will, told to `will` before it is made.
     """
 
     def __call__(
@@ -132,6 +133,7 @@ class OpenBackplane(Protocol):
         starter: Starter,
         register: Callable[[int], None],
         progress: Callable[[str], None],
+        will: Callable[[LastWill], None],
         begun: Any = None,
     ) -> AbstractAsyncContextManager[Backplane]:
         """Open it; `begun` is what `Run.ahead` made, for all backplanes of the run."""

@@ -93,7 +93,7 @@ def _start(run: Run, settings: Settings, lock: RunLock) -> socket.socket:
 def _launch(run: Run, settings: Settings, lock: RunLock) -> int:
     if run.directory.exists():
         runs.clear(run.directory)
-    run.directory.mkdir(mode=0o700)
+    run.directory.mkdir(mode=0o700, exist_ok=True)  # it is there if something of it could not be removed
     config = run.directory / "config.json"
     config.write_text(json.dumps({"run": run.to_json(), "settings": settings.to_json()}))
     return _spawn(run, config, lock)

@@ -1,10 +1,12 @@
 """The last one to leave: a tiny process that kills what is left of a run and removes its files.
 
 The one rule: standard library only, no import of ours, for it runs as `python -I -S reaper.py DIRECTORY LOCK` with the
-read end of a pipe as its input. The service writes a line for every process it starts; when the pipe breaks, however
-the service ended, the reaper kills each of them that is still the same process (id and start time), removes the
-directory and the lock file, and ends. It holds the run's lock, inherited as an open file, until then: who gets the lock
-knows that nothing is left.
+read end of a pipe as its input. The service writes a line for every process it starts, and for every last will; when
+the pipe breaks, however the service ended, the reaper kills each of them that is still the same process (id and start
+time), has the wills carried out, removes the directory and the lock file, and ends. It holds the run's lock, inherited
+as an open file, until then: who gets the lock knows that nothing is left.
+
+Only what can't be removed now (Docker has stopped, say) is left written down in the directory, for the next sweep.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from pathlib import Path
 
 VOLUMES = Path("/tmp/hostpath_pv")  # noqa: S108 - wherever TMPDIR is
 """Where kube-controller-manager makes a directory for each volume, and with it a run of ours for simulated ones."""
+WILL = "will\t"
+"""What the line of a last will begins with, before its JSON."""
+LIST = "processes"
+"""The file of these lines in a run's directory."""
 _PATIENCE_SECONDS = 2.0
 _POLL_SECONDS = 0.005
 
@@ -94,6 +100,30 @@ def _until_gone(pids: Iterable[int]) -> None:
             time.sleep(_POLL_SECONDS)
 
 
+def carry_out(text: str) -> bool:
+    """Have the last wills among the lines of `text` carried out; whether all were."""
+    wills = dict.fromkeys(line.removeprefix(WILL) for line in text.split("\n")[:-1] if line.startswith(WILL))
+    if not wills:
+        return True
+    import subprocess  # noqa: PLC0415 - most runs leave none
+
+    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("executor.py"))]
+    return subprocess.run(command, input="\n".join(wills), text=True, check=False).returncode == 0
+
+
+def leave(directory: Path, text: str) -> bool:
+    """Remove `directory`, after what is written in `text` about things outside; whether nothing is left."""
+    if carry_out(text):
+        remove(directory)
+        return True
+    for each in directory.iterdir() if directory.exists() else ():
+        if each.is_dir() and not each.is_symlink():
+            remove(each)
+        elif each.name != LIST:
+            each.unlink(missing_ok=True)
+    return False
+
+
 def remove(directory: Path) -> None:
     """Remove `directory` with all in it, even if somebody who is just dying still writes there."""
     import shutil  # noqa: PLC0415 - needed at the end only
@@ -136,7 +166,7 @@ def main() -> None:
     while piece := os.read(0, 65536):
         heard += piece
     kill(parse(heard.decode()))
-    remove(directory)
+    leave(directory, heard.decode())
     remove_empty(VOLUMES)
     remove_lock(lock)
     os._exit(0)

@@ -1,11 +1,13 @@
 """Every process that the service started, told to the reaper and written down, so that none can outlive the run.
 
-The one rule: a process is registered right after it was started, before anything else is done with it.
+The one rule: a process is registered right after it was started, before anything else is done with it. What does not
+die with processes (containers) is registered before it is made, with how to remove it: a last will.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,12 +15,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.service import reaper
 from pytest_vcluster.service.lock import RunLock
 from pytest_vcluster.service.runs import processes_in
 from pytest_vcluster.service.watch import watch
 
 _REAPER = Path(reaper.__file__)
+
+
+def written(will: LastWill) -> str:
+    """The line that tells the reaper of `will`."""
+    return f"{reaper.WILL}{json.dumps(will.to_json())}\n"
+
+
+def _inherited(directory: Path) -> list[str]:
+    # What could not be removed when the service before us, of the same run, had ended.
+    try:
+        lines = processes_in(directory).read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    return [line for line in lines if line.startswith(reaper.WILL)]
 
 
 class Roster:
@@ -29,6 +46,7 @@ class Roster:
         self._lock = lock
         self._lost = lost
         self._children: dict[int, str] = {}
+        self._wills = _inherited(directory)
         self._pipe = -1
         self._reaper: subprocess.Popen[bytes] | None = None
         self._stop_watching: Callable[[], None] | None = None
@@ -50,7 +68,9 @@ class Roster:
             os.close(self._pipe)
         self._pipe = write
         for pid, started in self._children.items():
-            self._tell(pid, started)
+            self._tell(f"{pid}\t{started}\n")
+        for will in self._wills:
+            self._tell(will)
 
         def ended() -> None:
             popen.wait()
@@ -71,13 +91,24 @@ class Roster:
         for other in [other for other, mark in self._children.items() if reaper.started(other) != mark]:
             del self._children[other]
         self._children[pid] = started
-        self._tell(pid, started)
+        line = f"{pid}\t{started}\n"
+        self._tell(line)
         with contextlib.suppress(OSError), processes_in(self._directory).open("a") as file:
-            file.write(f"{pid}\t{started}\n")
+            file.write(line)
 
-    def _tell(self, pid: int, started: str) -> None:
+    def will(self, will: LastWill) -> None:
+        """Write down what is to be removed when we are gone; OSError if that can't be, so it must not be made."""
+        line = written(will)
+        if line in self._wills:
+            return
+        with processes_in(self._directory).open("a") as file:
+            file.write(line)
+        self._wills.append(line)
+        self._tell(line)
+
+    def _tell(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # the next reaper gets the whole list
-            os.write(self._pipe, f"{pid}\t{started}\n".encode())
+            os.write(self._pipe, line.encode())
 
     def kill(self) -> None:
         """Kill all of them at once, each with its session; returns at once."""

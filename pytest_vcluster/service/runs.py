@@ -6,7 +6,6 @@ locks, the list of processes), so that what a run left can be found and removed 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -99,7 +98,7 @@ def lock_of(directory: Path) -> Path:
 
 def processes_in(directory: Path) -> Path:
     """The list of processes that the run in `directory` started."""
-    return directory / "processes"
+    return directory / reaper.LIST
 
 
 def directories(where: Path | None = None) -> list[Path]:
@@ -117,22 +116,33 @@ def is_alive(directory: Path) -> bool:
     return is_held(lock_of(directory))
 
 
-def clear(directory: Path) -> None:
-    """Kill what is left of the run in `directory`, and remove it; the caller holds its lock."""
-    with contextlib.suppress(OSError):
-        reaper.kill(reaper.parse(processes_in(directory).read_text()))
-    reaper.remove(directory)
+def clear(directory: Path, *, wills: str = "") -> bool:
+    """Kill what is left of the run in `directory`, and remove it; the caller holds its lock.
+
+    `wills` are lines as in its list, of things that somebody found elsewhere. Returns whether nothing is left; if
+    something is (Docker has stopped, say), the directory keeps the list of it.
+    """
+    try:
+        written = processes_in(directory).read_text()
+    except OSError:
+        written = ""
+    reaper.kill(reaper.parse(written))
+    return reaper.leave(directory, written + wills)
 
 
-def sweep(where: Path | None = None) -> list[Path]:
-    """Remove what dead runs left; a live run is never touched. Returns the directories that were removed."""
+def sweep(where: Path | None = None, *, found: Mapping[Path, str] | None = None) -> list[Path]:
+    """Remove what dead runs left; a live run is never touched. Returns the directories that were removed.
+
+    `found` are things outside of directories (`hosts.kind.leftovers`), each as a line that `clear` understands, by the
+    directory of the run that made them, which may be gone.
+    """
+    found = found or {}
     swept = []
-    for directory in directories(where):
+    for directory in sorted({*directories(where), *found}):
         lock = RunLock.take(lock_of(directory))
         if lock is None:
             continue
-        if directory.exists():
-            clear(directory)
+        if (directory.exists() or directory in found) and clear(directory, wills=found.get(directory, "")):
             swept.append(directory)
         reaper.remove_lock(lock.path)
         lock.close()

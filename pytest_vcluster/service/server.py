@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from pytest_vcluster.errors import VClusterError
+from pytest_vcluster.errors import HostError, VClusterError
 from pytest_vcluster.service import capacity, runs
 from pytest_vcluster.service.ahead import Begun
 from pytest_vcluster.service.backplane import Backplane, OpenBackplane
@@ -105,7 +105,7 @@ class Service:
             self._roster.register(self._begun.pid)
         stop_watching = watch(self._run.controller_pid, self._run.controller_started, self._controller_ended)
         server = await asyncio.start_unix_server(self._enter, self._run.socket, limit=LONGEST_LINE)
-        sweeping = asyncio.ensure_future(asyncio.to_thread(runs.sweep, self._run.directory.parent))
+        sweeping = asyncio.ensure_future(asyncio.to_thread(self._sweep))
         await self._over.wait()
         stop_watching()
         server.close()
@@ -113,6 +113,17 @@ class Service:
             self._run.socket.unlink()
         await self._end()
         sweeping.cancel()
+
+    def _sweep(self) -> None:
+        base = self._run.directory.parent
+        runs.sweep(base)
+        if self._settings.host == "kind":
+            from pytest_vcluster.service.strays import sweep_clusters  # noqa: PLC0415 - not on the embedded host
+
+            try:
+                sweep_clusters(base)
+            except HostError as error:  # the host that is being opened says the same, to whoever waits for it
+                _log.warning("clusters of dead runs were not looked for: %s", error)
 
     async def _end(self) -> None:
         began = time.monotonic()
@@ -212,6 +223,7 @@ class Service:
                 starter=self._starter,
                 register=self._roster.register,
                 progress=tell,
+                will=self._roster.will,
                 begun=self._begun,
             ) as backplane:
                 yield backplane

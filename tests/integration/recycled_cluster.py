@@ -109,6 +109,7 @@ class Place:
             starter=processes,
             register=lambda _: None,
             progress=lambda _: None,
+            will=lambda _: None,
         )
         shared = await self._stack.enter_async_context(opened)
         await shared.host_ready()

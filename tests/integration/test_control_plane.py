@@ -30,7 +30,12 @@ def directory():
 async def opened(directory):
     processes = Processes(directory / "logs", register=lambda _: None)
     async with opening.opened(
-        Settings(versions=(VERSION,)), directory, starter=processes, register=lambda _: None, progress=lambda _: None
+        Settings(versions=(VERSION,)),
+        directory,
+        starter=processes,
+        register=lambda _: None,
+        progress=lambda _: None,
+        will=lambda _: None,
     ) as made:
         await made._listening
         yield made

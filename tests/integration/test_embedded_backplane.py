@@ -33,7 +33,7 @@ async def opened(directory, settings=SETTINGS):
     pids = []
     processes = Processes(directory / "logs", register=pids.append)
     async with opening.opened(
-        settings, directory, starter=processes, register=pids.append, progress=lambda _: None
+        settings, directory, starter=processes, register=pids.append, progress=lambda _: None, will=lambda _: None
     ) as made:
         await made._listening
         yield made

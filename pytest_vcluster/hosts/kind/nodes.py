@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.errors import HostError
 from pytest_vcluster.hosts.kind.docker import Docker
 from pytest_vcluster.hosts.kind.naming import CLUSTER_LABEL, LOAD_BALANCER, ROLE_LABEL
@@ -69,6 +71,23 @@ def finding(name: str) -> tuple[str, ...]:
 
 REMOVING = ("rm", "--force", "--volumes")
 """The arguments with which `docker` removes the containers whose ids follow."""
+
+
+# Which Docker it is; a last will is written to a file, so nothing else of the environment is in it.
+_OF_DOCKER = ("DOCKER_", "HOME", "PATH", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+
+
+def will(
+    program: Path, environment: Mapping[str, str], name: str, *, claim: tuple[Path, str] | None = None, mark: str = ""
+) -> LastWill:
+    """What removes the kind cluster `name` (only containers with `mark`, if one is given) when nobody is there."""
+    marked = ("--filter", f"volume={mark}") if mark else ()
+    return LastWill(
+        find=(str(program), *finding(name), *marked),
+        remove=(str(program), *REMOVING),
+        environment={key: value for key, value in environment.items() if key.startswith(_OF_DOCKER)},
+        claim=claim,
+    )
 
 
 async def containers(docker: Docker, name: str) -> tuple[Node, ...]:

@@ -22,8 +22,6 @@ from pytest_vcluster.settings import Settings
 
 REMOVE_SECONDS = 60.0
 _QUERY_SECONDS = 30.0
-# Which Docker it is; the last will is written to a file, so nothing else of the environment is in it.
-_OF_DOCKER = ("DOCKER_", "HOME", "PATH", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +44,7 @@ class Site:
 
     def will(self, name: str, *, claim: tuple[Path, str] | None = None, mark: str = "") -> LastWill:
         """What removes the cluster `name` (only containers with `mark`, if one is given) when we can't."""
-        program = str(self.docker.program)
-        marked = ("--filter", f"volume={mark}") if mark else ()
-        return LastWill(
-            find=(program, *nodes.finding(name), *marked),
-            remove=(program, *nodes.REMOVING),
-            environment={key: value for key, value in self.docker.environ.items() if key.startswith(_OF_DOCKER)},
-            claim=claim,
-        )
+        return nodes.will(self.docker.program, self.docker.environ, name, claim=claim, mark=mark)
 
     async def create(self, name: str, *, mark: str) -> None:
         """Make the cluster; its nodes bear `mark`."""

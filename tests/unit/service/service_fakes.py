@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from pytest_vcluster.controlplane.component import Component, Death, describe_exit
+from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.errors import ProvisionError, ToolchainError
 from pytest_vcluster.service.client import LeaseRequest
 from pytest_vcluster.service.reaper import started
@@ -155,18 +156,27 @@ class FakeBackplane:
         return {"kind": "fake", "version": VERSION, "kubeconfig": "/k", "url": "https://h", "nodes": ["node-1"]}
 
 
+def will_about(things, **more):
+    """What removes all files of a folder."""
+    remove = ("/bin/sh", "-c", 'cd "$0" && rm "$@"', str(things))
+    return LastWill(find=("/bin/ls", str(things)), remove=remove, **more)
+
+
 def begin():
     return subprocess.Popen([SLEEP, "998"], start_new_session=True)
 
 
 @contextlib.asynccontextmanager
-async def opened(settings, directory, *, starter, register, progress, begun):
+async def opened(settings, directory, *, starter, register, progress, will, begun):
     backplane = FakeBackplane(settings, directory, starter, progress)
     if trouble := backplane.wishes_for("no-binaries"):
         progress("building kube-apiserver")
         raise ToolchainError(trouble)
     if backplane.wishes_for("full"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if things := backplane.wishes_for("things"):  # that don't end with processes
+        will(will_about(things, answer_seconds=0.2))
+        (Path(things) / "thing").touch()
     etcd = await backplane.process("etcd", backplane.deaths, backplane.failed)
     try:
         yield backplane
