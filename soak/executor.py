@@ -18,7 +18,8 @@ from typing import Any
 from pytest_vcluster.cluster.api import Api
 from pytest_vcluster.cluster.definitions import make_usable
 from pytest_vcluster.cluster.discovery import Discovery
-from pytest_vcluster.cluster.rest import Rest, Unreachable
+from pytest_vcluster.cluster.rest import Rest
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import ApiError, Timeout, VClusterError
 from soak.access import Access, ServiceRange
 from soak.model import NUMBER, PAUSE, SERVICE_ADDRESS, USE, WATCH, Scenario, Step

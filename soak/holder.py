@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pytest_vcluster.cluster.rest import Rest, Unreachable
+from pytest_vcluster.cluster.rest import Rest
 from pytest_vcluster.comparison import ApiState, differences, read
 from pytest_vcluster.comparison.reading import all_schemas
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import VClusterError
 from pytest_vcluster.service.client import Lease
 from soak import liveness, probes

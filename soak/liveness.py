@@ -13,7 +13,8 @@ from typing import Any
 from pytest_vcluster.cluster.api import Api
 from pytest_vcluster.cluster.definitions import make_usable
 from pytest_vcluster.cluster.discovery import Discovery
-from pytest_vcluster.cluster.rest import Rest, Unreachable
+from pytest_vcluster.cluster.rest import Rest
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import ApiError, VClusterError
 from soak.dice import Dice
 from soak.kinds import KINDS, Kind

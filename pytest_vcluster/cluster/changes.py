@@ -19,7 +19,7 @@ import yaml
 from pytest_vcluster.cluster.api import Api
 from pytest_vcluster.cluster.discovery import Resource
 from pytest_vcluster.cluster.objects import Object, metadata, name_of, namespace_of
-from pytest_vcluster.cluster.rest import Unreachable
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import VClusterError
 
 _AT_ONCE = 4

@@ -14,7 +14,8 @@ from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_vcluster.cluster import pods, streams
+from pytest_vcluster.cluster import pods
+from pytest_vcluster.controlplane import streams
 from pytest_vcluster.errors import ApiError, CommandError, NotAvailableOnHost, Timeout
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 from pytest_vcluster.cluster.api import Api, Target
 from pytest_vcluster.cluster.discovery import EVENTS
 from pytest_vcluster.cluster.objects import Object, metadata
-from pytest_vcluster.cluster.rest import Unreachable
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import VClusterError
 
 _DECORATION_SECONDS = 2.0

@@ -14,18 +14,16 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TYPE_CHECKING
 
-from pytest_vcluster.cluster import pods, streams
-from pytest_vcluster.cluster.rest import Unreachable
-from pytest_vcluster.errors import ApiError, Timeout
+from pytest_vcluster.cluster import pods
+from pytest_vcluster.controlplane import streams
+from pytest_vcluster.controlplane.port_forward import DATA, ERROR, PROTOCOLS, carry
+from pytest_vcluster.errors import Timeout
 
 if TYPE_CHECKING:
     from pytest_vcluster.cluster.api import Api
     from pytest_vcluster.cluster.objects import Object
     from pytest_vcluster.cluster.rest import Rest
 
-_PROTOCOL = ("v4.channel.k8s.io",)
-_DATA, _ERROR = range(2)
-_CHUNK = 32 << 10
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.1
 # What a kubelet that can't connect takes to say so, on a busy machine. There is no word for being connected.
@@ -41,7 +39,7 @@ def forwarded(api: Api, pod: Object, port: int, *, timeout: float) -> Iterator[i
 
     async def work() -> None:
         await _answering(api.rest, path, port, refusals)
-        server = await asyncio.start_server(lambda *ends: _carry(api.rest, path, port, *ends), "127.0.0.1", 0)
+        server = await asyncio.start_server(lambda *ends: carry(api.rest, path, port, *ends), "127.0.0.1", 0)
         async with server:
             listening.set_result(server.sockets[0].getsockname()[1])
             await asyncio.Event().wait()
@@ -81,56 +79,19 @@ async def _answering(rest: Rest, path: str, port: int, refusals: list[str]) -> N
 
 async def _refusal(rest: Rest, path: str, port: int) -> str:
     """Why a connection to the pod's port can't be had; empty if it can."""
-    async with streams.opened(rest, path, query=[("ports", str(port))], protocols=_PROTOCOL) as stream:
+    async with streams.opened(rest, path, query=[("ports", str(port))], protocols=PROTOCOLS) as stream:
         greeted: set[int] = set()
         try:
             async with asyncio.timeout(None) as limit:
                 while (message := await stream.receive()) is not None:
                     channel, data = message
-                    if channel in greeted and channel == _ERROR:
+                    if channel in greeted and channel == ERROR:
                         return data.decode(errors="replace").strip()
                     if channel in greeted:
                         return ""
                     greeted.add(channel)
-                    if greeted >= {_DATA, _ERROR}:
+                    if greeted >= {DATA, ERROR}:
                         limit.reschedule(asyncio.get_running_loop().time() + _REFUSED_SECONDS)
         except TimeoutError:
             return ""
         return "the connection was closed at once"
-
-
-async def _carry(rest: Rest, path: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry one local connection."""
-    try:
-        async with streams.opened(rest, path, query=[("ports", str(port))], protocols=_PROTOCOL) as stream:
-            directions = [asyncio.create_task(_in(reader, stream)), asyncio.create_task(_out(stream, writer))]
-            try:
-                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for direction in directions:
-                    direction.cancel()
-                await asyncio.gather(*directions, return_exceptions=True)
-    except (ApiError, Unreachable, OSError):
-        # The local end learns it as it would from a server that went away.
-        pass
-    finally:
-        writer.close()
-
-
-async def _in(reader: asyncio.StreamReader, stream: streams.Stream) -> None:
-    while data := await reader.read(_CHUNK):
-        await stream.send(_DATA, data)
-
-
-async def _out(stream: streams.Stream, writer: asyncio.StreamWriter) -> None:
-    greeted: set[int] = set()
-    while (message := await stream.receive()) is not None:
-        channel, data = message
-        # The first message of each channel repeats the port.
-        if channel not in greeted:
-            greeted.add(channel)
-        elif channel == _ERROR:
-            return
-        else:
-            writer.write(data)
-            await writer.drain()

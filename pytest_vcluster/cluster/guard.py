@@ -27,7 +27,7 @@ class Guard:
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
         """Raise ComponentDied for any failure within if one has died, LeaseLost if the cluster can't be reached."""
-        from pytest_vcluster.cluster.rest import Unreachable  # noqa: PLC0415 - start-up time
+        from pytest_vcluster.controlplane.http import Unreachable  # noqa: PLC0415 - start-up time
 
         try:
             yield

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, overload
 from pytest_vcluster.cluster.checkpoints import Checkpoints
 from pytest_vcluster.cluster.guard import Guard
 from pytest_vcluster.cluster.in_pods import InPods
+from pytest_vcluster.cluster.outside import Outside
 from pytest_vcluster.cluster.private_files import write_private
-from pytest_vcluster.cluster.unavailable import Unavailable
 
 if TYPE_CHECKING:
     import kubernetes.client
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 EVIDENCE_SECONDS = 10.0
 
 
-class VCluster(Checkpoints, InPods, Unavailable):
+class VCluster(Checkpoints, InPods, Outside):
     """A Kubernetes cluster of the test's own.
 
     Whatever takes long takes a `timeout` in seconds, by default that of `--vcluster-timeout`. Wherever a namespace may
@@ -236,10 +236,6 @@ class VCluster(Checkpoints, InPods, Unavailable):
     @property
     def _closed(self) -> bool:
         return self._is_closed
-
-    @property
-    def _host_kind(self) -> str:
-        return self.lease.grant.host["kind"]
 
     @cached_property
     def _credentials(self) -> tuple[Path, Path, Path]:

@@ -109,3 +109,6 @@ class Lease(Protocol):
 
     def restore(self, checkpoint: str) -> str:
         """Have the cluster go back to a remembered state; returns what somebody kept writing meanwhile, in words."""
+
+    def load_image(self, reference: str, *, timeout: float) -> None:
+        """Have an image brought to all nodes of the host."""

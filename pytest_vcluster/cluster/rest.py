@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 from urllib3 import exceptions
 
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import ApiError, Timeout
 
 JSON = "application/json"
@@ -31,10 +32,6 @@ _RESETS = 2
 _INITIALIZING = b"storage is (re)initializing"
 _INITIALIZING_SECONDS = 0.02
 _CONNECTIONS = 4
-
-
-class Unreachable(Exception):
-    """The API server gave no answer; whoever knows the lease turns this into an error that says why."""
 
 
 def tls_context(*, certificate_authority: str, certificate: Path, key: Path) -> ssl.SSLContext:
@@ -58,6 +55,10 @@ class Rest:
         )
         self.url = url
         self.tls = tls
+
+    def headers(self) -> Mapping[str, str]:
+        """Nothing: whoever connects shows a certificate."""
+        return {}
 
     def call(
         self,

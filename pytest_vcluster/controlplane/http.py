@@ -11,12 +11,17 @@ import http.client
 import json
 import socket
 import ssl
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_vcluster.errors import ApiError
 
 _JSON = "application/json"
+
+
+class Unreachable(Exception):
+    """An API server gave no answer; whoever knows the lease turns this into an error that says why."""
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -36,8 +41,17 @@ class UnixConnection(http.client.HTTPConnection):
 class Client:
     """JSON in, JSON out, over one connection that is opened again when the server closed it in between."""
 
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
+    def __init__(
+        self,
+        connection: http.client.HTTPConnection,
+        *,
+        headers: Callable[[], Mapping[str, str]] = dict,
+        prefix: str = "",
+    ) -> None:
+        """Talk over `connection`; every request has `headers`, asked for each time, and a path below `prefix`."""
         self._connection = connection
+        self._headers = headers
+        self._prefix = prefix
 
     @classmethod
     def over_unix(cls, path: Path, *, timeout: float = 30.0) -> Client:
@@ -91,7 +105,7 @@ class Client:
 
     def _send_once(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         try:
-            self._connection.request(method, path, body=data, headers=headers)
+            self._connection.request(method, self._prefix + path, body=data, headers={**headers, **self._headers()})
             response = self._connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException):

@@ -134,7 +134,7 @@ async def _settled(control_plane: ControlPlane, client: Client, datastore: Datas
         now = time.monotonic()
         if digest != seen:
             quiet_since, seen = now, digest
-        missing = await asyncio.to_thread(_missing, client)
+        missing = await asyncio.to_thread(missing_objects, client)
         if not missing and now - quiet_since >= _QUIET_SECONDS:
             return from_state(settings.version, state, await asyncio.to_thread(root_ca, client, state))
         await asyncio.sleep(_POLL_SECONDS)
@@ -145,7 +145,8 @@ async def _settled(control_plane: ControlPlane, client: Client, datastore: Datas
     )
 
 
-def _missing(client: Client) -> str:
+def missing_objects(client: Client) -> str:
+    """What a settled cluster has and this one has not yet; empty if it has all."""
     for namespace in _NAMESPACES:
         for path in (f"serviceaccounts/{'default'}", "configmaps/kube-root-ca.crt"):
             try:

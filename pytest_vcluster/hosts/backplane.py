@@ -86,6 +86,7 @@ class EmbeddedBackplane:
             "namespace": namespace,
             "kubeconfig": str(embedded.kubeconfig(self._directory)),
             "syncer": str(syncer.admin_socket(self._directory)),
+            "way_back": "127.0.0.1",
         }
 
     @contextlib.asynccontextmanager

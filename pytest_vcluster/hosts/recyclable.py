@@ -94,6 +94,10 @@ class Recyclable(ABC):
         """The present revision, the keys written after `revision`, and the number of all keys."""
 
     @abstractmethod
+    async def load_image(self, reference: str) -> None:
+        """Have an image on all nodes; NotAvailableOnHost where that can't be, HostError where it can't be had."""
+
+    @abstractmethod
     async def _forget_what_ended(self) -> None:
         """Have everybody who remembers objects by their uid learn the cluster anew."""
 

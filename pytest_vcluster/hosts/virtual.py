@@ -17,6 +17,7 @@ from pytest_vcluster.controlplane.component import RunningComponent
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.plane import ControlPlane
+from pytest_vcluster.errors import NotAvailableOnHost
 from pytest_vcluster.hosts import syncer
 from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable, grant_facts
 from pytest_vcluster.settings import NodeShape
@@ -82,6 +83,10 @@ class VirtualCluster(Recyclable):
         """The present revision, the keys written after `revision`, and the number of all keys."""
         with contextlib.closing(Datastore(self.plane.settings.etcd_socket)) as datastore:
             return datastore.changed_since(self.plane.settings.etcd_prefix, revision)
+
+    async def load_image(self, reference: str) -> None:
+        """Refuse: simulated nodes run no containers."""
+        raise NotAvailableOnHost.of(f"load_image({reference!r})", host="embedded", hosts=("kind",))
 
     async def _forget_what_ended(self) -> None:
         # Controller manager and syncer keep track of objects by uid, and saw the end of some that are there again.

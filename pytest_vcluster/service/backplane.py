@@ -81,6 +81,9 @@ class VirtualCluster(Protocol):
     async def restore(self, checkpoint: str) -> str:
         """Go back to a remembered state; returns what somebody kept writing meanwhile. ProvisionError if that fails."""
 
+    async def load_image(self, reference: str) -> None:
+        """Have an image on all nodes; NotAvailableOnHost where that can't be, HostError where it can't be had."""
+
     @property
     def differences(self) -> Sequence[str]:
         """How it differed, after the last recycling, from what it was when fresh; empty unless the run compares."""

@@ -25,10 +25,12 @@ from pytest_vcluster.service.protocol import (
     Grant,
     Granted,
     HostFacts,
+    ImageLoaded,
     Kept,
     Laid,
     LeaseRequest,
     LiveOn,
+    LoadImage,
     LogRef,
     Message,
     NotLaid,
@@ -115,6 +117,10 @@ class Lease:
         """Have the cluster go back to a checkpoint; returns what somebody kept writing meanwhile, in words."""
         asked = RestoreCheckpoint(checkpoint=checkpoint)
         return self._ask(asked, Restored, step="Going back to a checkpoint", timeout=STEP_SECONDS).restless
+
+    def load_image(self, reference: str, *, timeout: float) -> None:
+        """Have an image brought to all nodes of the host."""
+        self._ask(LoadImage(reference=reference), ImageLoaded, step=f"Loading the image {reference}", timeout=timeout)
 
     def _ask(self, message: Message, expected: type[A], *, step: str, timeout: float) -> A:
         if not self._channel.open:

@@ -21,19 +21,15 @@ from pytest_vcluster.service.protocol import (
     Grant,
     Granted,
     Kept,
-    Laid,
     Message,
-    NotLaid,
     OpenLease,
     Progress,
     Release,
     Released,
-    RestoreCheckpoint,
-    TakeCheckpoint,
     grant_of,
 )
 from pytest_vcluster.service.statistics import Statistics
-from pytest_vcluster.service.steps import Steps, on_host
+from pytest_vcluster.service.steps import Step, Steps, on_host
 from pytest_vcluster.service.wire_errors import describe_error
 
 _ATTEMPTS = 3
@@ -78,7 +74,7 @@ class LeaseDesk:
         steps = Steps(connection, occupant, self._clusters, asked)
         try:
             message = await self._until_ended(connection, occupant, ended)
-            while isinstance(message, Laid | NotLaid | TakeCheckpoint | RestoreCheckpoint):
+            while isinstance(message, Step):
                 await steps.take(message)
                 ended = asyncio.ensure_future(connection.receive())
                 message = await self._until_ended(connection, occupant, ended)

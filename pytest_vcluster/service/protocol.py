@@ -133,6 +133,13 @@ class RestoreCheckpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadImage:
+    """Has an image brought to the nodes of the host; answered by `ImageLoaded` or `Failed`."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeHost:
     """Asks for `HostFacts`, and for a host if there is none yet."""
 
@@ -204,6 +211,11 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLoaded:
+    """All nodes have the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Died:
     """Something that this lease depends on ended; sent at once, unasked."""
 
@@ -255,6 +267,8 @@ Message = (
     | NotLaid
     | TakeCheckpoint
     | RestoreCheckpoint
+    | LoadImage
+    | ImageLoaded
     | Settled
     | CheckpointTaken
     | Restored

@@ -16,7 +16,7 @@ from typing import Any
 from pytest_vcluster.service import reaper
 from pytest_vcluster.service.lock import RunLock, is_held
 
-DEFAULT_BACKPLANE = "pytest_vcluster.hosts.opening:opened"
+DEFAULT_BACKPLANE = "pytest_vcluster.hosts.backplanes:opened"
 DEFAULT_AHEAD = "pytest_vcluster.controlplane.key_maker:KeyMaker"
 _LONGEST_SOCKET = 100
 """Unix socket paths have 104 bytes on macOS and 108 on Linux, the ending null byte included."""

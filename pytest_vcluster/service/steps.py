@@ -15,7 +15,9 @@ from pytest_vcluster.service.occupant import Occupant
 from pytest_vcluster.service.protocol import (
     CheckpointTaken,
     Failed,
+    ImageLoaded,
     Laid,
+    LoadImage,
     Message,
     NotLaid,
     OpenLease,
@@ -26,7 +28,7 @@ from pytest_vcluster.service.protocol import (
 )
 from pytest_vcluster.service.wire_errors import describe_error
 
-Step = Laid | NotLaid | TakeCheckpoint | RestoreCheckpoint
+Step = Laid | NotLaid | TakeCheckpoint | RestoreCheckpoint | LoadImage
 
 
 class Steps:
@@ -63,6 +65,9 @@ class Steps:
                 return CheckpointTaken(checkpoint=await cluster.checkpoint())
             case RestoreCheckpoint(checkpoint=name):
                 return Restored(restless=await cluster.restore(name))
+            case LoadImage(reference=reference):
+                await cluster.load_image(reference)
+                return ImageLoaded()
 
     def _give_up(self, why: str) -> None:
         assert self._occupant.cluster is not None

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from pytest_vcluster.cluster import commands, forwarding, pods, streams
+from pytest_vcluster.cluster import commands, forwarding, pods
 from pytest_vcluster.cluster.rest import Rest, Unreachable
+from pytest_vcluster.controlplane import streams
 from pytest_vcluster.errors import ApiError, CommandError, NotAvailableOnHost, Timeout
 
 POD = {

@@ -119,7 +119,7 @@ def test_an_api_server_that_fails_leaves_nothing_and_no_connection(tmp_path, wor
     with pytest.raises(ApiError):
         world.keep(store(tmp_path, run), about="a.yaml")
     assert (run, list(tmp_path.iterdir())) == ({}, [])
-    assert world.closed == []
+    assert world.closed == ["client"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import threading
 
-from pytest_vcluster.cluster.rest import Unreachable
+from pytest_vcluster.controlplane.http import Unreachable
 
 
 class FakeRest:

@@ -12,23 +12,36 @@ import base64
 import contextlib
 import json
 import os
+import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from pytest_vcluster.cluster.rest import Unreachable
+from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import ApiError
-
-if TYPE_CHECKING:
-    from pytest_vcluster.cluster.rest import Rest
 
 _LARGEST = 32 << 10
 _BUFFER = 1 << 20
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 
 T = TypeVar("T")
+
+
+class Server(Protocol):
+    """An API server and how to be let in."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """How to speak TLS to it."""
+
+    def headers(self) -> Mapping[str, str]:
+        """What a request has to bring along."""
 
 
 class Stream:
@@ -86,23 +99,24 @@ class Stream:
 
 @contextlib.asynccontextmanager
 async def opened(
-    rest: Rest, path: str, *, query: Sequence[tuple[str, str]], protocols: Sequence[str]
+    server: Server, path: str, *, query: Sequence[tuple[str, str]], protocols: Sequence[str]
 ) -> AsyncIterator[Stream]:
     """A stream to `path`; it is cut at the end. Raises ApiError and Unreachable."""
-    parts = urlsplit(rest.url)
+    parts = urlsplit(server.url)
     try:
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=rest.tls, limit=_BUFFER)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=server.tls, limit=_BUFFER)
     except OSError as error:
-        raise Unreachable(f"{rest.url}: {error}") from error
+        raise Unreachable(f"{server.url}: {error}") from error
     try:
         lines = (
-            f"GET {path}?{urlencode(query)} HTTP/1.1",
+            f"GET {parts.path.rstrip('/')}{path}?{urlencode(query)} HTTP/1.1",
             f"Host: {parts.netloc}",
             "Connection: Upgrade",
             "Upgrade: websocket",
             "Sec-WebSocket-Version: 13",
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
             f"Sec-WebSocket-Protocol: {', '.join(protocols)}",
+            *(f"{name}: {value}" for name, value in server.headers().items()),
         )
         try:
             writer.write("\r\n".join((*lines, "", "")).encode())
@@ -111,7 +125,7 @@ async def opened(
             if status != 101:
                 raise await _refusal(status, head, reader, path=path)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError) as error:
-            raise Unreachable(f"{rest.url}: {error}") from error
+            raise Unreachable(f"{server.url}: {error}") from error
         yield Stream(reader, writer, _header(head, "sec-websocket-protocol"))
     finally:
         writer.transport.abort()
