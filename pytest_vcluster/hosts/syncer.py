@@ -201,6 +201,16 @@ def restart(connect: Connect, name: str, *, freeze: Sequence[int], timeout: floa
     return _call(connect, "POST", f"/v1/tenants/{name}/restart", {"freeze": list(freeze)}, timeout=timeout)
 
 
+def state(connect: Connect, name: str, *, timeout: float) -> dict[str, Any]:
+    """Read all that a tenant's data store holds, as etcd's gateway gives it."""
+    return _call(connect, "GET", f"/v1/tenants/{name}/state", timeout=timeout)
+
+
+def changes(connect: Connect, name: str, *, since: int, timeout: float) -> dict[str, Any]:
+    """Ask for the `changed` keys of a tenant's data store, its present `revision`, and the `total` of keys."""
+    return _call(connect, "GET", f"/v1/tenants/{name}/changes?since={since}", timeout=timeout)
+
+
 def _call(connect: Connect, method: str, path: str, body: object = None, *, timeout: float) -> dict[str, Any]:
     client = connect(timeout=timeout)
     try:

@@ -6,6 +6,7 @@ of the Docker daemon; the syncer is never imported for that.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 import shutil
@@ -32,6 +33,15 @@ _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][-A-Za-z0-9._]*)")
 def default_tag() -> str:
     """What the image of the installed syncer is called; the chart asks for the same."""
     return f"pytest-vcluster/syncer:{metadata.version(DISTRIBUTION)}"
+
+
+def tag_of_installed() -> str:
+    """What the image of exactly this syncer is called: its version, and a digest of all that goes into the image."""
+    digest = hashlib.sha256()
+    for path in (dockerfile_of(), *sorted(_source().rglob("*.py"))):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update("\n".join(sorted(requirements())).encode())
+    return f"{default_tag()}-{digest.hexdigest()[:12]}"
 
 
 def is_there(tag: str, *, docker: str = "docker") -> bool:

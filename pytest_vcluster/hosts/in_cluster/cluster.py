@@ -1,0 +1,140 @@
+"""One virtual cluster that is a pod, as the run service hands it out.
+
+The one rule: it is spoken to by two TLS servers only, its API server and its syncer's admin API; the host is asked only
+whether the pod lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_vcluster.controlplane import kubeconfig
+from pytest_vcluster.controlplane.addresses import Address
+from pytest_vcluster.controlplane.datastore import decoded
+from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.keys import KeyPair
+from pytest_vcluster.hosts import syncer
+from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable, grant_facts
+from pytest_vcluster.settings import NodeShape
+
+PREFIX = "/registry/"
+"""Where the API server of a pod keeps everything in the pod's etcd."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Where the two servers of a pod are reached from here."""
+
+    api: Address
+    admin: Address
+
+
+class PodCluster(Recyclable):
+    """A virtual cluster whose control plane is a pod of the host."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        version: str,
+        nodes: Sequence[NodeShape],
+        reached: Reached,
+        entrance: str,
+        pki: Path,
+        server_authority: str,
+        admin: KeyPair,
+        client_authority: KeyPair,
+        host: Mapping[str, str],
+        have_images: Callable[[Sequence[str]], Awaitable[None]],
+        timeout: float,
+        keep_baseline: KeepBaseline | None,
+        laid: bool,
+        compare: bool,
+    ) -> None:
+        super().__init__(
+            name=name,
+            version=version,
+            nodes=nodes,
+            connect=syncer.over_tls(reached.admin, pki=pki),
+            timeout=timeout,
+            keep_baseline=keep_baseline,
+            laid=laid,
+            compare=compare,
+        )
+        self.entrance = entrance
+        self._reached = reached
+        self._pki = pki
+        self._server_authority = server_authority
+        self._admin = admin
+        self._client_authority = client_authority
+        self._host = host
+        self._have_images = have_images
+
+    @property
+    def backend(self) -> tuple[str, int]:
+        """Where the API server is reached: what a lease's gate leads to."""
+        return self._reached.api.ip, self._reached.api.port
+
+    def health(self) -> tuple[int, str]:
+        """What the syncer says of the cluster: 200 when it can be used; OSError if nobody answers."""
+        return syncer.health(self._connect)
+
+    def api(self) -> Client:
+        """Open a connection to the API server, as system:masters."""
+        return Client.over_tls(
+            self._reached.api.ip,
+            self._reached.api.port,
+            authority=self._pki / "server-ca.crt",
+            certificate=self._pki / "admin.crt",
+            key=self._pki / "admin.key",
+            timeout=self._timeout,
+        )
+
+    def read(self) -> dict[bytes, bytes]:
+        """Read all that is stored, by keys below the cluster's prefix."""
+        return decoded(self.read_raw(), PREFIX)
+
+    def read_raw(self) -> dict[str, Any]:
+        """Read all that is stored, as etcd's gateway gives it."""
+        return syncer.state(self._connect, self.name, timeout=self._timeout)
+
+    def changed_since(self, revision: int) -> tuple[int, list[bytes], int]:
+        """The present revision, the keys written after `revision`, and the number of all keys."""
+        answer = syncer.changes(self._connect, self.name, since=revision, timeout=self._timeout)
+        return int(answer["revision"]), [key.encode() for key in answer["changed"]], int(answer["total"])
+
+    async def load_image(self, reference: str) -> None:
+        """Have an image on all nodes; HostError if it can't be had."""
+        await self._have_images([reference])
+
+    async def _forget_what_ended(self) -> None:
+        await self._order(_restarted)
+
+    def _worn(self) -> str:
+        # The pod's memory limit is the kubelet's business; who outgrows it dies, and a lease is told.
+        return ""
+
+    def facts(self, url: str) -> dict[str, object]:
+        """What a lease that reaches the cluster at `url` is granted (blocks for a request to the pod)."""
+        return grant_facts(
+            name=self.name,
+            version=self.version,
+            url=url,
+            kubeconfig=kubeconfig.render(
+                name=self.name, server=url, certificate_authority=self._server_authority, client=self._admin
+            ),
+            server_authority=self._server_authority,
+            admin=self._admin,
+            client_authority=self._client_authority,
+            revision=self._revision(),
+            logs={},
+            host=self._host,
+        )
+
+
+def _restarted(connect: syncer.Connect, name: str, *, timeout: float) -> dict[str, Any]:
+    # In a pod the syncer itself replaces the processes that it freezes.
+    return syncer.restart(connect, name, freeze=(), timeout=timeout)
