@@ -97,8 +97,15 @@ def parse_error(status: int, body: bytes, headers: Mapping[str, str], *, request
     except orjson.JSONDecodeError:
         parsed = None
     if not isinstance(parsed, dict):
-        parsed = {"message": f"HTTP {status}: {body[:_QUOTED].decode(errors='replace')}"}
+        parsed = {"message": f"HTTP {status}: {_quoted(body)}"}
     return error_of(parsed, status=status, request=request, retry_after=_seconds(headers.get("Retry-After")))
+
+
+def _quoted(body: bytes) -> str:
+    text = body.decode(errors="replace")
+    # /readyz lists everything that it looks at, of which what fails is what matters.
+    failing = [line for line in text.splitlines() if line.startswith("[-]")]
+    return ", ".join(failing)[:_QUOTED] or text[:_QUOTED]
 
 
 def error_of(answer: Object, *, status: int, request: str, retry_after: float | None = None) -> KubeError:
