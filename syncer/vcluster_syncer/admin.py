@@ -38,14 +38,7 @@ import orjson
 from aiohttp import web
 
 from vcluster_syncer.carriage import Carriage
-from vcluster_syncer.config import (
-    EndpointConfig,
-    parse_read_before,
-    parse_restart,
-    parse_restore,
-    parse_since,
-    parse_tenant,
-)
+from vcluster_syncer.config import EndpointConfig, parse_tenant
 from vcluster_syncer.engine.ground import NoRoom, NotBounded
 from vcluster_syncer.engine.metrics import CONTENT_TYPE
 from vcluster_syncer.engine.tenant import NotSynced
@@ -61,6 +54,7 @@ from vcluster_syncer.recycle.etcd import StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen
 from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint
 from vcluster_syncer.recycle.way_back import NotPristine
+from vcluster_syncer.recycle_options import parse_read_before, parse_restart, parse_restore, parse_since
 from vcluster_syncer.reports import metrics_text
 
 _LARGEST = 64 << 20

@@ -18,11 +18,11 @@ from vcluster_syncer.pod_options import (
     SERVICE_ACCOUNT_DIRECTORY,
     Heartbeat,
     PodConfig,
-    commands,
     described,
     parse_heartbeat,
     parse_pod,
 )
+from vcluster_syncer.recycle_options import RecycleConfig, parse_recycle
 from vcluster_syncer.tenant_options import parse_imports, parse_pattern, parse_terms
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -87,25 +87,6 @@ class Config:
     """A kubelet on the host that needs somebody to ask its clients who they are."""
     switches: Mapping[str, bool] = field(default_factory=dict)
     """Which kinds are carried beyond, or not, what is by default: `Switch.path` to on or off. See `switches`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecycleConfig:
-    """Where the state of a virtual cluster is."""
-
-    etcd: Path
-    """The Unix socket of its etcd."""
-    prefix: str
-    """What its keys begin with; ends in a slash."""
-    freeze: tuple[int, ...] = ()
-    """Processes that stand still meanwhile: its controller manager."""
-    rest: tuple[int, ...] = ()
-    """Processes that must have nothing left to do in the end: its API server and its controller manager."""
-    freeze_commands: tuple[str, ...] = ()
-    rest_commands: tuple[str, ...] = ()
-    """Both by what they were started as, where their ids are not known beforehand."""
-    processes: Path = Path("/proc")
-    """Where the system lists its processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +182,7 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
     config = TenantConfig(
         terms=terms,
         kubeconfig=Path(virtual.required("kubeconfig")),
-        recycle=_parse_recycle(fields),
+        recycle=parse_recycle(fields),
         gateway=_parse_gateway(fields),
         tenant=Tenant(
             name=name,
@@ -222,47 +203,12 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
     return config
 
 
-def parse_read_before(body: bytes) -> Mapping[str, Any]:
-    """Read what etcd answered to whoever read the state of a tenant before it was carried."""
-    return parse_json(body, "recycle")
-
-
-def parse_restore(body: bytes) -> str:
-    """Read which checkpoint to restore."""
-    fields = Fields(parse_json(body, "restore"), "restore")
-    name = fields.required("checkpoint")
-    fields.nothing_else()
-    return name
-
-
-def parse_restart(body: bytes) -> tuple[int, ...]:
-    """Read which processes are to be frozen from now on."""
-    fields = Fields(parse_json(body, "restart"), "restart")
-    pids = _parse_pids(fields, "freeze")
-    fields.nothing_else()
-    return pids
-
-
-def parse_since(text: str) -> int:
-    """Read the revision that changes are asked for."""
-    if not text.isdecimal():
-        raise ConfigError(f"changes: since must be a revision of the data store, it is {text!r}")
-    return int(text)
-
-
 def _parse_switches(config: Fields) -> Mapping[str, bool]:
     """Read `sync`, whose fields are the switches of the kinds; which there are is for `switches.selected` to say."""
     sync = config.mapping("sync", optional=True)
     parts = {direction: sync.mapping(direction, optional=True) for direction in ("to_host", "from_host")}
     sync.nothing_else()
     return {f"{direction}.{name}": on for direction, part in parts.items() for name, on in part.flags().items()}
-
-
-def _parse_pids(fields: Fields, name: str) -> tuple[int, ...]:
-    pids = fields.take(name, list, [])
-    if not all(isinstance(pid, int) and not isinstance(pid, bool) and pid > 1 for pid in pids):
-        raise ConfigError(f"{fields.source}: {name} must be a list of process ids, it is {pids!r}")
-    return tuple(pids)
 
 
 def _parse_kubelet(config: Fields) -> GuardedKubelet | None:
@@ -313,29 +259,4 @@ def _parse_endpoint(fields: Fields) -> EndpointConfig:
         client_authority=Path(fields.required("client_authority")),
     )
     fields.nothing_else()
-    return config
-
-
-def _parse_recycle(tenant: Fields) -> RecycleConfig | None:
-    if tenant.take("recycle", (dict, type(None)), None) is None:
-        return None
-    fields = tenant.mapping("recycle")
-    prefix = fields.required("prefix")
-    if not prefix.endswith("/"):
-        # Otherwise /a would reach into /ab.
-        raise ConfigError(f"{fields.source}: prefix must end with a slash, it is {prefix!r}")
-    by = fields.mapping("commands", optional=True)
-    config = RecycleConfig(
-        etcd=Path(fields.required("etcd")),
-        prefix=prefix,
-        freeze=_parse_pids(fields, "freeze"),
-        rest=_parse_pids(fields, "rest"),
-        freeze_commands=commands(by, "freeze"),
-        rest_commands=commands(by, "rest"),
-        processes=Path(by.take("directory", str, "/proc")),
-    )
-    for part in (by, fields):
-        part.nothing_else()
-    if (config.freeze or config.rest) and (config.freeze_commands or config.rest_commands):
-        raise ConfigError(f"{fields.source}: processes are named either by their ids or by their commands")
     return config

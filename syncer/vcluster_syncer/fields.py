@@ -6,7 +6,7 @@ error that names the field and what belongs there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -68,6 +68,13 @@ class Fields:
         if not isinstance(value, bool):
             raise ConfigError(f"{self.source}: {name} must be true or false, it is {value!r}")
         return value
+
+    def commands(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
+        """A field that is a list of names of programs."""
+        found = self.take(name, list, list(default))
+        if not all(isinstance(each, str) and each and "/" not in each for each in found):
+            raise ConfigError(f"{self.source}: {name} must be a list of commands without their paths, it is {found!r}")
+        return tuple(found)
 
     def quantities(self) -> dict[str, str]:
         """All fields, each of which must be an amount of a resource."""

@@ -88,7 +88,7 @@ def parse_pod(config: Fields) -> PodConfig | None:
         objects=tuple(_checked(each, fields.source) for each in fields.take("objects", list, [])),
         endpoints=tuple(endpoints),
         tenant=tenant,
-        irreplaceable=commands(fields, "irreplaceable", (_SERVER,) if is_recycled else ()),
+        irreplaceable=fields.commands("irreplaceable", (_SERVER,) if is_recycled else ()),
         processes=Path(fields.take("processes", str, "/proc")),
     )
     if pod.store is None and (seed is not None or is_recycled):
@@ -120,14 +120,6 @@ def parse_heartbeat(config: Fields) -> Heartbeat | None:
     return heartbeat
 
 
-def commands(fields: Fields, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
-    """Read names of commands."""
-    found = fields.take(name, list, list(default))
-    if not all(isinstance(each, str) and each and "/" not in each for each in found):
-        raise ConfigError(f"{fields.source}: {name} must be a list of commands without their paths, it is {found!r}")
-    return tuple(found)
-
-
 def _parse_store(pod: Fields, *, irreplaceable: Sequence[str]) -> Store | None:
     if pod.take("store", (dict, type(None)), None) is None:
         return None
@@ -140,7 +132,7 @@ def _parse_store(pod: Fields, *, irreplaceable: Sequence[str]) -> Store | None:
         etcd=Path(fields.required("etcd")),
         open=Path(fields.required("open")),
         prefix=prefix,
-        irreplaceable=commands(fields, "irreplaceable", irreplaceable),
+        irreplaceable=fields.commands("irreplaceable", irreplaceable),
     )
     fields.nothing_else()
     return store

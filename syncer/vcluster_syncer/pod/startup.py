@@ -141,7 +141,7 @@ class Startup:
 
     async def _step(self, stage: str, step: Callable[[], Awaitable[T]]) -> T:
         """Try until it succeeds."""
-        self._stage, failures = stage, 0
+        self._stage, self._why, failures = stage, "", 0
         while True:
             try:
                 return await step()

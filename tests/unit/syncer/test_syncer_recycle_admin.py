@@ -12,7 +12,6 @@ from test_syncer_config import tenant
 from test_syncer_service import description, kubeconfig
 from vcluster_syncer import admin
 from vcluster_syncer.carriage import Carriage
-from vcluster_syncer.config import RecycleConfig, parse_restart, parse_restore
 from vcluster_syncer.engine.tenants import NoSuchTenant
 from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.gateway.gateways import Gateways
@@ -25,6 +24,7 @@ from vcluster_syncer.recycle.recycler import Target
 from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint
 from vcluster_syncer.recycle.stored import Outcome
 from vcluster_syncer.recycle.way_back import NotPristine
+from vcluster_syncer.recycle_options import RecycleConfig, parse_restart, parse_restore
 
 RECYCLE = {"etcd": "/e.sock", "prefix": "/vc/", "freeze": [4712], "rest": [4711, 4712]}
 
