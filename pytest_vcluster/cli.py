@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_vcluster.errors import ProvisionError, SettingsError, VClusterError
 from pytest_vcluster.nodes import parse_nodes
-from pytest_vcluster.settings import DEFAULT_NODES, Settings
+from pytest_vcluster.settings import DEFAULT_NODES, HOSTS, Settings
 from pytest_vcluster.toolchain.versions import DEFAULT_MINOR, resolve_version
 
 if TYPE_CHECKING:
@@ -51,8 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "versions", nargs="*", metavar="VERSION", help=f"Kubernetes versions (default: {DEFAULT_MINOR})"
     )
+    for_host = f"what a run on this host needs (default: {HOSTS[0]})"
+    doctor.add_argument("--host", choices=HOSTS, default=HOSTS[0], help=for_host)
     fetch = command("fetch", _fetch, "have the binaries of Kubernetes versions ahead of time")
     fetch.add_argument("versions", nargs="*", metavar="VERSION", help=f"Kubernetes versions (default: {DEFAULT_MINOR})")
+    fetch.add_argument("--host", choices=HOSTS, default=HOSTS[0], help=for_host)
     fetch.add_argument("--offline", action="store_true", help="only tell what is missing")
     command(
         "list", _list, "list the clusters on this machine that stand until `down`: started by `up`, or kept by a run"
@@ -81,7 +84,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from pytest_vcluster.doctor import State, examine_machine  # noqa: PLC0415 - each command loads its own
 
     bad = 0
-    for finding in examine_machine(os.environ, versions=_versions(arguments)):
+    for finding in examine_machine(os.environ, versions=_versions(arguments), host=arguments.host):
         print(finding)
         bad += finding.state is State.BAD
     print("all well" if not bad else f"{bad} thing(s) to fix")
@@ -92,7 +95,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
     from pytest_vcluster.doctor import binaries_of  # noqa: PLC0415 - each command loads its own
     from pytest_vcluster.toolchain import Sources, obtain  # noqa: PLC0415
 
-    wanted = [each for version in _versions(arguments) for each in binaries_of([version])]
+    wanted = [each for version in _versions(arguments) for each in binaries_of([version], host=arguments.host)]
     sources = Sources.from_environ(os.environ, offline=arguments.offline)
     binaries = obtain(list(dict.fromkeys(wanted)), sources, progress=lambda text: print(text, flush=True))
     for binary in binaries:

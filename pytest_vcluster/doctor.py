@@ -10,13 +10,16 @@ import errno
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_vcluster.errors import ToolchainError
+from pytest_vcluster.errors import HostError, ToolchainError
+from pytest_vcluster.hosts.kind import docker
+from pytest_vcluster.images import syncer as syncer_image
 from pytest_vcluster.service.runs import base
 from pytest_vcluster.toolchain import Component, Sources, Wanted, locate
 from pytest_vcluster.toolchain.golang import find_go
@@ -46,22 +49,30 @@ class Finding:
         return f"{self.state:<4}  {self.subject:<31} {self.text}{remedy}"
 
 
-def examine_machine(environ: Mapping[str, str], *, versions: Sequence[str]) -> Iterator[Finding]:
-    """Everything, in the order in which a run would need it."""
+def examine_machine(
+    environ: Mapping[str, str], *, versions: Sequence[str], host: str = "embedded"
+) -> Iterator[Finding]:
+    """Everything that a run on `host` needs, in the order in which it would need it."""
     yield python_finding(sys.version_info[:2])
     yield memory_finding(os.cpu_count() or 1, free_bytes=free_memory_bytes())
     sources = Sources.from_environ(environ, offline=True)
     yield cache_finding(sources.cache)
-    for wanted in binaries_of(versions):
-        yield binary_finding(wanted, sources)
+    for wanted in binaries_of(versions, host=host):
+        yield binary_finding(wanted, sources, host=host)
     yield go_finding(sources)
     yield kubectl_finding(environ)
     yield loopback_finding()
     yield runs_folder_finding(base(), temporary=Path(tempfile.gettempdir()))
+    if host == "kind":
+        yield from docker_findings(environ)
 
 
-def binaries_of(versions: Sequence[str]) -> Sequence[Wanted]:
-    """What a run on `versions` needs; the host runs on the first of them."""
+def binaries_of(versions: Sequence[str], *, host: str = "embedded") -> Sequence[Wanted]:
+    """What a run on `versions` needs; the embedded host runs on the first of them."""
+    if host != "embedded":
+        own = (Component.HELM, Component.KIND) if host == "kind" else (Component.HELM,)
+        kubectls = [Wanted(Component.KUBECTL, version) for version in versions]
+        return [*(Wanted.known(component) for component in own), *kubectls]
     kubernetes = [
         Wanted(component, version)
         for version in versions
@@ -115,7 +126,7 @@ def cache_finding(cache: Path) -> Finding:
     )
 
 
-def binary_finding(wanted: Wanted, sources: Sources) -> Finding:
+def binary_finding(wanted: Wanted, sources: Sources, *, host: str = "embedded") -> Finding:
     """Where a run would have this binary from."""
     try:
         found = locate(wanted, sources)
@@ -123,12 +134,42 @@ def binary_finding(wanted: Wanted, sources: Sources) -> Finding:
         return Finding(subject=str(wanted), state=State.BAD, text=str(error))
     if found is not None:
         return Finding(subject=str(wanted), state=State.OK, text=f"{found.source}: {found.path}")
-    of_version = wanted.version if wanted.component.is_kubernetes else ""
+    asked = "" if host == "embedded" else f" --host {host}"
+    of_version = f" {wanted.version}" if wanted.component.is_kubernetes else ""
     return Finding(
         subject=str(wanted),
         state=State.NOTE,
         text="not here yet: the first run downloads it, or builds it from Go modules",
-        remedy=f"To have it ahead of time: pytest-vcluster fetch {of_version}".rstrip(),
+        remedy=f"To have it ahead of time: pytest-vcluster fetch{asked}{of_version}",
+    )
+
+
+def docker_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether Docker runs, and has the image that virtual clusters need in pods."""
+    try:
+        program = docker.which(environ)
+        command = [str(program), "version", "--format", "{{.Server.Version}}"]
+        asked = subprocess.run(
+            command,
+            env=docker.environment(environ, program),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=docker.INFO_SECONDS,
+        )
+        if asked.returncode:
+            raise docker.refused(asked.stderr.strip())
+    except (HostError, OSError, subprocess.TimeoutExpired) as error:
+        yield Finding(subject="docker", state=State.BAD, text=str(error))
+        return
+    yield Finding(subject="docker", state=State.OK, text=f"{asked.stdout.strip()}: {program}")
+    tag = syncer_image.default_tag()
+    is_there = syncer_image.is_there(tag, docker=str(program))
+    yield Finding(
+        subject="image of the syncer",
+        state=State.OK if is_there else State.NOTE,
+        text=tag if is_there else f"{tag} is not here yet: the first run builds it",
+        remedy="To have it ahead of time: pytest-vcluster image",
     )
 
 

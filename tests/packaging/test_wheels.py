@@ -97,3 +97,26 @@ def chart_files():
     return subprocess.run(
         command, cwd=ROOT / "charts" / "vcluster", capture_output=True, text=True, check=True
     ).stdout.split()
+
+
+def test_installed_it_finds_what_it_brought(wheels, tmp_path):
+    for wheel in wheels.values():
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tmp_path)
+    program = (
+        "from pytest_vcluster.hosts.chart import chart_folder; from pytest_vcluster.images import syncer;"
+        "print(chart_folder(), syncer.dockerfile_of(), syncer._source(), sep='\\n')"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines() == [
+        str(tmp_path / "pytest_vcluster" / "_chart"),
+        str(tmp_path / "pytest_vcluster" / "_image" / "Dockerfile"),
+        str(tmp_path / "vcluster_syncer"),
+    ]

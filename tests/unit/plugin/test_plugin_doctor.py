@@ -8,6 +8,7 @@ import pytest
 
 from pytest_vcluster import doctor
 from pytest_vcluster.doctor import State
+from pytest_vcluster.settings import HOSTS
 from pytest_vcluster.toolchain import Component, Sources, Wanted
 
 ETCD = Wanted(Component.ETCD, "v3.6.16")
@@ -30,6 +31,45 @@ def test_a_machine_is_looked_at_from_all_sides(tmp_path: Path) -> None:
         "loopback addresses",
         "folder for runs",
     ]
+
+
+def test_other_hosts_need_other_things(tmp_path: Path) -> None:
+    environ = {"PYTEST_VCLUSTER_CACHE": str(tmp_path), "PATH": ""}
+
+    def subjects(host: str) -> list[str]:
+        return [finding.subject for finding in doctor.examine_machine(environ, versions=["v1.36.4"], host=host)]
+
+    components = {component: {subject.split()[0] for subject in subjects(component)} for component in HOSTS}
+    assert not {"helm", "kind", "docker"} & components["embedded"]
+    assert {"helm", "kind", "kubectl", "docker"} <= components["kind"]
+    assert {"helm", "kubectl"} <= components["existing"]
+    assert not {"kind", "docker", "kube-apiserver", "kwok"} & components["existing"]
+
+
+def test_without_docker_it_says_what_to_do(tmp_path: Path) -> None:
+    [finding] = doctor.docker_findings({"PATH": str(tmp_path)})
+    assert finding.state is State.BAD
+    assert "Install Docker" in finding.text
+
+
+@pytest.mark.parametrize(("has_image", "state"), [(True, State.OK), (False, State.NOTE)])
+def test_docker_and_the_image_are_looked_for(tmp_path: Path, has_image: bool, state: State) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\ncase "$1" in version) echo 29.1 ;; image) exit {0 if has_image else 1} ;; esac\n')
+    docker.chmod(0o755)
+    running, image = doctor.docker_findings({"PATH": str(tmp_path)})
+    assert (running.state, running.text) == (State.OK, f"29.1: {docker}")
+    assert image.state is state
+    assert ("pytest-vcluster image" in str(image)) is not has_image
+
+
+def test_docker_that_does_not_run_is_told_in_its_own_words(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2\nexit 1\n")
+    docker.chmod(0o755)
+    [finding] = doctor.docker_findings({"PATH": str(tmp_path)})
+    assert finding.state is State.BAD
+    assert "Cannot connect to the Docker daemon" in finding.text
 
 
 def test_the_scheduler_is_needed_for_the_host_only() -> None:
