@@ -111,6 +111,10 @@ def _logs(collection: _Collection) -> str:
     folder = collection.directory / "logs"
     folder.mkdir(exist_ok=True)
     names: list[str] = []
+    if "pod" in collection.cluster.lease.grant.host:
+        for component, text in collection.cluster.host.component_logs():
+            (folder / f"{component}.log").write_text(text, encoding="utf-8")
+            names.append(component)
     for component, log in collection.cluster.lease.grant.logs.items():
         name = component.replace("/", "-")
         try:

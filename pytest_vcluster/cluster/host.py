@@ -6,7 +6,7 @@ The one rule: read only, and through annotations; names are never parsed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pytest_vcluster.cluster.objects import Object, metadata, name_of
@@ -52,12 +52,23 @@ class HostView:
             raise HostError(message)
         return Path(path)
 
+    def component_logs(self) -> Iterator[tuple[str, str]]:
+        """What the components of a control plane that is a pod have logged since the lease began, by their names."""
+        pod = self._facts["pod"]
+        listing = json.loads(self._kubectl("get", "pod", pod, "--output", "json"))
+        for container in listing["spec"]["containers"]:
+            name = container["name"]
+            since = self._facts["leased_at"]
+            yield name, self._kubectl("logs", pod, "--container", name, "--since-time", since)
+
+    def _kubectl(self, *arguments: str) -> str:
+        # Of a kubeconfig that was there before us, another context may be the current one.
+        context = ("--context", self._facts["context"]) if "context" in self._facts else ()
+        return self._run((*arguments, "--namespace", self.namespace, *context), self.kubeconfig)
+
     def objects(self, kind: str) -> list[Object]:
         """All objects of a kind that the host has for this cluster, as they are there."""
-        listing = self._run(
-            ("get", kind, "--namespace", self.namespace, "--selector", f"{TENANT}={self._cluster}", "--output", "json"),
-            self.kubeconfig,
-        )
+        listing = self._kubectl("get", kind, "--selector", f"{TENANT}={self._cluster}", "--output", "json")
         items: list[Object] = json.loads(listing)["items"]
         return items
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 HOST_SERVICE_RANGE = "10.64.0.0/10"
+KIND_SERVICE_RANGE = "10.112.0.0/12"
+"""The largest range that kubeadm takes, laid around sub-ranges of ours."""
 _SECONDS = range(100, 128)  # 10.100.* ... 10.127.*, inside the host's range and always three digits
 _THIRDS = range(112, 256, 16)  # starts of /20 blocks whose third octet always has three digits
 

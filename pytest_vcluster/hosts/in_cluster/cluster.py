@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ class PodCluster(Recyclable):
             client_authority=self._client_authority,
             revision=self._revision(),
             logs={},
-            host=self._host,
+            host={**self._host, "leased_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
         )
 
 

@@ -138,6 +138,7 @@ class Making:
             "version": self._host.version,
             "namespace": self._host.namespace,
             "kubeconfig": str(self._host.kubeconfig),
+            "context": self._host.context,
             "pod": f"{self.name}-0",
             "way_back": self._host.way_back,
             "syncer_address": f"{admin.ip}:{admin.port}",

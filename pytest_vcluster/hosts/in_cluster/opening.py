@@ -28,6 +28,7 @@ from pytest_vcluster.toolchain.versions import HELM_VERSION, KIND_VERSION
 
 NAMESPACE = "pytest-vcluster"
 _SECONDS = 30.0
+_NEWS_SECONDS = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -104,12 +105,37 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+@contextlib.asynccontextmanager
+async def telling(tell: Callable[[float], None]) -> AsyncIterator[None]:
+    """Give news of work that has none by itself, as long as the context lasts: whoever waits gives up without news."""
+    began = asyncio.get_running_loop().time()
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(_NEWS_SECONDS)
+            tell(asyncio.get_running_loop().time() - began)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        await _ended(ticking)
+
+
 def _on_kind(cluster: kind.KindHost, settings: Settings, progress: Callable[[str], None]) -> Host:
     server = HostServer.load(cluster.kubeconfig, cluster.context)
     namespace = settings.namespace or NAMESPACE
 
     async def have_images(images: Sequence[str]) -> None:
-        await cluster.load(images, progress)
+        said = "loading images"
+
+        def tell(text: str) -> None:
+            nonlocal said
+            said = text
+            progress(text)
+
+        async with telling(lambda seconds: progress(f"{said} ({seconds:.0f} s)")):
+            await cluster.load(images, tell)
 
     with contextlib.closing(server.connect(timeout=_SECONDS)) as client:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}

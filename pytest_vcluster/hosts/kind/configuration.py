@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from pytest_vcluster.controlplane.networks import KIND_SERVICE_RANGE
 from pytest_vcluster.errors import SettingsError
 
 _API = "kind.x-k8s.io/v1alpha4"
@@ -82,6 +83,7 @@ def merged(document: Mapping[str, Any], *, folder: Path, mark: str) -> dict[str,
         "kind": "Cluster",
         "apiVersion": _API,
         "nodes": nodes,
+        "networking": {"serviceSubnet": KIND_SERVICE_RANGE, **document.get("networking", {})},
         # Patches apply one after the other.
         "kubeadmConfigPatches": [_KUBELET, *document.get("kubeadmConfigPatches", ())],
     }

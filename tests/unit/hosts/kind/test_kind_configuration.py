@@ -38,7 +38,7 @@ def test_what_the_file_says_is_added_to_ours(tmp_path, read):
     assert [node["role"] for node in document["nodes"]] == ["control-plane", "worker"]
     assert all(node["extraMounts"][-1]["containerPath"] == MARK for node in document["nodes"])
     assert document["nodes"][1]["labels"] == {"a": "b"}
-    assert document["networking"] == {"disableDefaultCNI": True}
+    assert document["networking"] == {"serviceSubnet": "10.112.0.0/12", "disableDefaultCNI": True}
     assert document["future"] == 1  # kind's business
     assert document["kubeadmConfigPatches"][-1] == "theirs"  # the last one wins
     assert yaml.safe_load(configuration.rendered(document)) == document
@@ -89,3 +89,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="binary: is no text"):
         configuration.read(tmp_path / "binary")
+
+
+def test_a_range_of_services_that_the_file_names_wins(tmp_path, read):
+    given = read("kind: Cluster\nnetworking: {serviceSubnet: 10.96.0.0/16}\n")
+    assert merged(given, tmp_path)["networking"] == {"serviceSubnet": "10.96.0.0/16"}
