@@ -15,6 +15,7 @@ from pytest_vcluster.errors import ApiError, HostError
 TENANT = "vcluster-syncer/tenant"
 _NAME = "vcluster-syncer/name"
 _NAMESPACE = "vcluster-syncer/namespace"
+_EPOCH = "vcluster-syncer/epoch"
 
 
 class HostView:
@@ -74,7 +75,8 @@ class HostView:
 
     def object(self, kind: str, name: str, namespace: str = "default") -> Object:
         """The host's object for the one that this cluster knows as `name` in `namespace`; ApiError (404) if none."""
-        for found in self.objects(kind):
+        # What an earlier lease left, and is on its way out, is of an earlier epoch.
+        for found in sorted(self.objects(kind), key=_epoch, reverse=True):
             annotations = metadata(found).get("annotations") or {}
             # Cluster-scoped objects carry no namespace.
             if annotations.get(_NAME) == name and annotations.get(_NAMESPACE, namespace) in {namespace, ""}:
@@ -85,3 +87,7 @@ class HostView:
     def name_of(self, kind: str, name: str, namespace: str = "default") -> str:
         """The host's name for the object that this cluster knows as `name` in `namespace`."""
         return name_of(self.object(kind, name, namespace))
+
+
+def _epoch(found: Object) -> int:
+    return int((metadata(found).get("labels") or {}).get(_EPOCH, "0"))

@@ -23,7 +23,7 @@ from vcluster_syncer.pod_options import (
     parse_pod,
 )
 from vcluster_syncer.recycle_options import RecycleConfig, parse_recycle
-from vcluster_syncer.tenant_options import parse_imports, parse_pattern, parse_terms
+from vcluster_syncer.tenant_options import parse_drain, parse_imports, parse_pattern, parse_terms
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -196,6 +196,7 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
             node_label=nodes.take("label", str, "vcluster-syncer/tenant"),
             node_label_value=nodes.take("value", str, name),
             imports=parse_imports(fields),
+            drains_in_background=parse_drain(fields),
         ),
     )
     for part in (virtual, nodes, spaces, fields):

@@ -85,6 +85,9 @@ class Key(NamedTuple):
 Reference: TypeAlias = tuple[Resource, Key]
 """Names one virtual object of one kind."""
 
+Name: TypeAlias = tuple[str, str, str]
+"""Kind, virtual namespace and virtual name of an object."""
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
@@ -193,6 +196,16 @@ class Tenant:
     """What of the host is shown in the virtual cluster; of several that fit a key, the first counts."""
     owner: Owner | None = None
     """None: host objects stay until we delete them, or somebody their namespace."""
+    drains_in_background: bool = False
+    """What a lease leaves on the host is not waited for: the next one has other names there. See `epochs`."""
+    epoch: int = 0
+    """Raised whenever the cluster was put back; objects that came since are named after it."""
+    kept: Mapping[Name, int] = field(default_factory=dict, hash=False)
+    """Of which earlier epoch that is which was there when the cluster was put back, by kind, namespace and name."""
+
+    def epoch_of(self, kind: str, namespace: str, name: str) -> int:
+        """Return the epoch after which the host object of a virtual one is named."""
+        return self.kept.get((kind, namespace, name), self.epoch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

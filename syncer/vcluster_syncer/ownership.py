@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Final
 
 from vcluster_syncer.model import SERVICES, Key, Object, Tenant
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import name_on_host
 
 PREFIX: Final = "vcluster-syncer/"
 TENANT_LABEL: Final = f"{PREFIX}tenant"
 NAMESPACE_LABEL: Final = f"{PREFIX}namespace"
+EPOCH_LABEL: Final = f"{PREFIX}epoch"
+"""The epoch that an object is named after; there is none on those of the first."""
 NAME: Final = f"{PREFIX}name"
 NAMESPACE: Final = f"{PREFIX}namespace"
 UID: Final = f"{PREFIX}uid"
@@ -22,7 +24,8 @@ KIND: Final = f"{PREFIX}kind"
 
 TOKENS_ROLE: Final = "tokens"
 """Role of the Secret a pod's ServiceAccount tokens are kept in."""
-_ROLES: Final = ("", TOKENS_ROLE)
+ROLES: Final = ("", TOKENS_ROLE)
+"""Of the objects that one virtual object may have on the host."""
 
 
 def annotations_of(item: Object) -> Object:
@@ -40,6 +43,8 @@ def labels_of(item: Object) -> Object:
 def marks(key: Key, virtual: Object, tenant: Tenant, *, kind: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the labels and annotations by which the host object of `virtual` is known as such."""
     labels = {TENANT_LABEL: tenant.name, NAMESPACE_LABEL: key.namespace}
+    if epoch := tenant.epoch_of(kind, *key):
+        labels[EPOCH_LABEL] = str(epoch)
     annotations = {KIND: kind, NAME: key.name, NAMESPACE: key.namespace, UID: virtual["metadata"]["uid"]}
     return labels, annotations
 
@@ -64,7 +69,7 @@ def virtual_key(host: Object, tenant: Tenant, *, kind: str) -> Key | None:
         return None
     key = Key(annotations.get(NAMESPACE, ""), annotations[NAME])
     name = host["metadata"]["name"]
-    if all(name != host_name(tenant.name, *key, role=role) for role in _ROLES):
+    if all(name != name_on_host(tenant, kind, *key, role=role) for role in ROLES):
         return None
     return key
 

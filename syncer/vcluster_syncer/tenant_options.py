@@ -45,6 +45,14 @@ def parse_pattern(spaces: Fields) -> str:
     return pattern
 
 
+def parse_drain(tenant: Fields) -> bool:
+    """Read `drain`: whether what a lease leaves on the host is removed in the background."""
+    drain = tenant.take("drain", str, "wait")
+    if drain not in ("wait", "background"):
+        raise ConfigError(f"{tenant.source}: drain must be wait or background, it is {drain!r}")
+    return bool(drain == "background")
+
+
 def parse_imports(tenant: Fields) -> tuple[Import, ...]:
     """Read `from_host`: `{"configmaps": {"HOST-NAMESPACE/NAME": "NAMESPACE/NAME"}}`, `*` as both names meaning all."""
     part = tenant.mapping("from_host", optional=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -74,6 +76,8 @@ class Servers:
     """Kills the server of that name, and starts it again at the end of the `with` statement."""
     compact: Callable[[], None]
     """Makes etcd forget all history."""
+    etcd: Path
+    """The Unix socket of the etcd behind all of them; the keys of each begin with its name."""
 
 
 def _binary(component: Component, version: str) -> Path:
@@ -149,11 +153,13 @@ def started(directory: Path, *, host: str = VERSION, virtual: str = VERSION) -> 
     """Start all servers, of the host's and the virtual clusters' version; they are killed at the end."""
     etcd_port, peer_port, *ports = _free_ports(5)
     etcd = f"http://127.0.0.1:{etcd_port}"
+    # Unix sockets have short paths; pytest's own temporary folders do not.
+    socket_of_etcd = Path(tempfile.mkdtemp(dir="/tmp")) / "etcd.sock"
     commands = {
         "etcd": [
             str(_binary(Component.ETCD, ETCD_VERSION)),
             f"--data-dir={directory}/etcd",
-            f"--listen-client-urls={etcd}",
+            f"--listen-client-urls={etcd},unix://{socket_of_etcd}",
             f"--advertise-client-urls={etcd}",
             f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
             "--unsafe-no-fsync",
@@ -167,6 +173,7 @@ def started(directory: Path, *, host: str = VERSION, virtual: str = VERSION) -> 
         commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
         servers.append(Server(name, port, directory / name / "kubeconfig", services))
     with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, socket_of_etcd.parent)
 
         def start(name: str) -> None:
             log = stack.enter_context((directory / f"{name}.log").open("ab"))
@@ -192,7 +199,7 @@ def started(directory: Path, *, host: str = VERSION, virtual: str = VERSION) -> 
             start(name)
         for server in servers:
             wait(server)
-        yield Servers(*servers, down=down, compact=lambda: _compact(etcd))
+        yield Servers(*servers, down=down, compact=lambda: _compact(etcd), etcd=socket_of_etcd)
 
 
 def _compact(etcd: str) -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vcluster_syncer import epochs, ownership
 from vcluster_syncer.engine.guard import guarded
 from vcluster_syncer.engine.store import Store, intake, key_of, uid_of
 from vcluster_syncer.model import Key, Kind, Object, Reference, Resource, Tenant
 
 Concerned = Callable[[Resource, Object, Iterable[Reference]], None]
 """Called with the resource, the object that came, changed or went, and the keys it belonged or belongs to."""
+Left = Callable[[Resource, Key], None]
+"""Called with where an object is, on the host, that an epoch left over which has ended."""
 
 
 class HostObjects:
@@ -27,15 +30,20 @@ class HostObjects:
         tenant: Tenant,
         concerned: Concerned,
         appeared: Callable[[], None] | None = None,
+        *,
+        left: Left | None = None,
     ) -> None:
         self.resource = resource
         self._owners = owners
         self._tenant = tenant
         self._concerned = concerned
+        self._left = left
         self._store = Store(resource, self._changed, appeared)
         self._by_key: dict[Resource, dict[Key, Object]] = {owner.resource: {} for owner in owners}
         # Telling a key takes a hash or two, so what was told of an object is kept until it changes.
         self._keys: dict[Key, dict[Resource, Key]] = {}
+        self.left_over: dict[Key, Object] = {}
+        """What earlier epochs left over, by place on the host: it belongs to no key."""
 
     @property
     def owners(self) -> Iterable[Resource]:
@@ -66,12 +74,20 @@ class HostObjects:
         return self._store.named(name)
 
     def is_ours(self, name: str) -> bool:
-        """Whether a kind says of the cluster-scoped object of that host name that it belongs to the tenant."""
-        return bool(self._keys.get(Key("", name)))
+        """Whether the cluster-scoped object of that host name belongs to the tenant, or did in an earlier epoch."""
+        return bool(self._keys.get(Key("", name))) or Key("", name) in self.left_over
 
     def all(self) -> Iterable[Object]:
         """Every object, ours or not."""
         return self._store.objects()
+
+    def turn(self, tenant: Tenant) -> None:
+        """See everything as of another epoch of the tenant."""
+        self._tenant = tenant
+        for obj in list(self._store.objects()):
+            # Nothing else has to do with epochs.
+            if ownership.TENANT_LABEL in ownership.labels_of(obj):
+                self._changed(obj, obj)
 
     def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
         """Take over a complete list, read at `revision`."""
@@ -100,10 +116,13 @@ class HostObjects:
         if self.resource.namespaced:
             return True
         intake(self.resource, obj)
-        return any(self._key(owner, obj) is not None for owner in self._owners)
+        return any(self._key(owner, obj) is not None for owner in self._owners) or self._is_left_over(obj)
 
     def _key(self, owner: Kind, obj: Object) -> Key | None:
         return guarded(None, owner.host_key, obj, self._tenant)
+
+    def _is_left_over(self, obj: Object) -> bool:
+        return guarded(False, epochs.is_left_over, obj, self._tenant)  # noqa: FBT003 - as `is_left_over` would answer
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         present = new if new is not None else old
@@ -111,11 +130,16 @@ class HostObjects:
             return
         place = key_of(present)
         before = self._keys.pop(place, {})
+        self.left_over.pop(place, None)
         after = {}
         if new is not None:
             told = ((owner.resource, self._key(owner, new)) for owner in self._owners)
             after = {owner: key for owner, key in told if key is not None}
             self._keys[place] = after
+            if self._is_left_over(new):
+                self.left_over[place] = new
+                if self._left is not None:
+                    self._left(self.resource, place)
         for owner, key in before.items():
             index = self._by_key[owner]
             if old is not None and key in index and uid_of(index[key]) == uid_of(old):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from vcluster_syncer import epochs, ownership
 from vcluster_syncer.engine.guard import guarded
-from vcluster_syncer.engine.host_objects import HostObjects
+from vcluster_syncer.engine.host_objects import HostObjects, Left
 from vcluster_syncer.engine.latency import TO_HOST, TO_VIRTUAL, Latency
 from vcluster_syncer.engine.references import References
 from vcluster_syncer.engine.store import Store, key_of
 from vcluster_syncer.engine.tokens import Tokens
-from vcluster_syncer.model import NAMESPACES, Key, Kind, Object, Reference, Resource, Tenant, Token, TokenRequest
+from vcluster_syncer.model import NAMESPACES, Key, Kind, Name, Object, Reference, Resource, Tenant, Token, TokenRequest
 
 
 class Memory:
@@ -28,6 +29,7 @@ class Memory:
         enqueue: Callable[[Reference], None],
         clock: Callable[[], float],
         latency: Latency | None = None,
+        left: Left | None = None,
     ) -> None:
         self.tokens = Tokens(clock)
         self.kinds = {kind.resource: kind for kind in kinds}
@@ -43,7 +45,7 @@ class Memory:
             if kind.watch_virtual
         }
         self.host_objects = {
-            resource: HostObjects(resource, owners, tenant, self._host_changed, self._appearing(resource))
+            resource: HostObjects(resource, owners, tenant, self._host_changed, self._appearing(resource), left=left)
             for resource, owners in host_owners(kinds).items()
         }
         self.imports = {
@@ -137,6 +139,41 @@ class Memory:
         self._live = True
         for reference in self.all_keys():
             self._enqueue(reference)
+
+    def raise_epoch(self) -> None:
+        """Begin a new epoch: what is in the virtual cluster now keeps its host objects, all others are left over."""
+        present: set[Reference] = set()
+        for resource, store in self.virtual_stores.items():
+            for obj in store.objects():
+                present |= {(resource, key_of(obj)), *self._used_by(resource, obj)}
+        self._turn(epochs.raised(self._tenant, present))
+
+    def resume_epoch(self) -> None:
+        """Go on in the epoch in which a syncer left the tenant that is no more."""
+        kinds = {kind.resource.kind: kind.resource for kind in self.kinds.values() if kind.watch_virtual}
+        seen: set[int] = set()
+        standing: dict[Name, int] = {}
+        uses: dict[Name, frozenset[Reference]] = {}
+        for host in [host for objects in self.host_objects.values() for host in objects.all()]:
+            written = epochs.written_of(host, self._tenant)
+            if written is None:
+                continue
+            (kind, *key), epoch = name, _ = written
+            seen.add(epoch)
+            resource = kinds.get(kind)
+            virtual = None if resource is None else self.virtual_stores[resource].get(Key(*key))
+            if resource is not None and virtual is not None and ownership.carries(host, virtual):
+                standing[name], uses[name] = epoch, self._used_by(resource, virtual)
+        self._turn(epochs.resumed(self._tenant, seen, standing, uses))
+
+    def _used_by(self, resource: Resource, virtual: Object) -> frozenset[Reference]:
+        nothing: frozenset[Reference] = frozenset()
+        return guarded(nothing, self.kinds[resource].references, virtual)
+
+    def _turn(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        for objects in self.host_objects.values():
+            objects.turn(tenant)
 
     def all_keys(self) -> Iterator[Reference]:
         """Every key there is an object for, on either side."""

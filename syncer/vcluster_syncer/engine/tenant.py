@@ -13,14 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vcluster_syncer import ownership
 from vcluster_syncer.engine.controller import Controller
+from vcluster_syncer.engine.drain import Drain, Name, shown
 from vcluster_syncer.engine.execute import Executor
 from vcluster_syncer.engine.host_side import HostSide, patrol
 from vcluster_syncer.engine.latency import Latency
+from vcluster_syncer.engine.leftovers import Leftovers
 from vcluster_syncer.engine.memory import Memory
 from vcluster_syncer.engine.queue import Queue
-from vcluster_syncer.engine.store import revision_of
+from vcluster_syncer.engine.refresh import Refresh
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch
 from vcluster_syncer.kube.client import Client
@@ -28,10 +29,7 @@ from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import EVENTS, Key, Kind, Object, Reference, Resource, Tenant, World
 
 _log = logging.getLogger(__name__)
-Name = tuple[str, str, str]
-"""Plural, namespace and name of a virtual object."""
 _PATROL_AT_ONCE = 200
-_DRAIN_POLL = 0.004
 
 
 class NotSynced(Exception):
@@ -66,14 +64,26 @@ class TenantSync:
     """Carries one virtual cluster on the host."""
 
     def __init__(self, tenant: Tenant, server: Server, around: Surroundings) -> None:
-        self.tenant = tenant
         self._server = server
         self._around = around
         self._queue: Queue[Reference] | None = None
+        self._leftovers: Leftovers | None = None
         self._watches: tuple[Watch, ...] = ()
         self._is_ready = False
         self._latency = Latency(around.host.metrics.sync_seconds, time.monotonic)
-        self._memory = Memory(tenant, around.kinds, enqueue=self._enqueue, clock=around.now, latency=self._latency)
+        self._memory = Memory(
+            tenant,
+            around.kinds,
+            enqueue=self._enqueue,
+            clock=around.now,
+            latency=self._latency,
+            left=self._leave if tenant.drains_in_background else None,
+        )
+
+    @property
+    def tenant(self) -> Tenant:
+        """Who is carried, in its present epoch."""
+        return self._memory.tenant
 
     @property
     def world(self) -> Memory:
@@ -106,6 +116,15 @@ class TenantSync:
                     jitter=around.jitter,
                     can_wait=lambda reference: memory.kinds[reference[0]].can_wait,
                 )
+                if self.tenant.drains_in_background:
+                    self._leftovers = Leftovers(
+                        memory,
+                        around.host.client,
+                        Refresh(memory, virtual=client, host=around.host.client),
+                        spawn=tasks.create_task,
+                        timing=around.timing,
+                        jitter=around.jitter,
+                    )
                 self._watches = tuple(
                     Watch(
                         client,
@@ -123,6 +142,9 @@ class TenantSync:
                     tasks.create_task(watch.run(), name=f"{self.tenant.name}: watch of {watch.resource.plural}")
                 try:
                     await self._read()
+                    if self._leftovers is not None:
+                        memory.resume_epoch()
+                        self._leftovers.start()
                     memory.go_live()
                     self._queue.start()
                     await self._settle(self._queue)
@@ -133,6 +155,8 @@ class TenantSync:
                     # Before the group waits for its tasks to end: nobody may give it new ones meanwhile.
                     around.host.detach(memory)
                     self._queue.close()
+                    if self._leftovers is not None:
+                        self._leftovers.close()
         finally:
             self._is_ready = False
             around.host.detach(memory)
@@ -186,9 +210,11 @@ class TenantSync:
         }
         return {
             "kinds": kinds,
+            "epoch": self.tenant.epoch,
+            "left_over": 0 if self._leftovers is None else len(self._leftovers),
             "watch_restarts": sum(watch.restarts for watch in self._watches),
             "errors": [
-                *(f"{resource.kind} {_shown(key)}: {why}" for (resource, key), why in errors.items()),
+                *(f"{resource.kind} {shown(key)}: {why}" for (resource, key), why in errors.items()),
                 *(f"watch of {watch.resource.plural}: {watch.last_error}" for watch in self._watches if watch.ailing),
             ],
         }
@@ -196,69 +222,11 @@ class TenantSync:
     async def drained(
         self, deleted: Mapping[Name, int], put: Mapping[Name, int] | None = None, *, timeout: float
     ) -> str:
-        """Wait until nothing is remembered, left on the host or still to be done of objects that are gone.
-
-        For after the virtual cluster was put back to an earlier state: `deleted` tells what went, and the revision of
-        its end. What is there under that name but younger was made afterwards, by a controller that missed it: whoever
-        put the cluster back finds that too. `put` tells what is as it was, and since which revision; what the host was
-        told of its interlude is taken back. Returns nothing, or what is left after `timeout` seconds.
-        """
-        # Objects of a definition are stored under their group, too.
-        plurals = {
-            name: resource
-            for resource in self._memory.virtual_stores
-            for name in (resource.plural, f"{resource.group}/{resource.plural}")
-        }
-        # Who is there must be as young as what was put back; who went is there no more, or younger than its end.
-        told = [
-            *((name, end, True) for name, end in deleted.items()),
-            *((name, at, False) for name, at in (put or {}).items()),
-        ]
-        waiting = {
-            (plurals[plural], Key(*key)): (revision, ended)
-            for (plural, *key), revision, ended in told
-            if plural in plurals
-        }
-        try:
-            async with asyncio.timeout(timeout):
-                while self._queue is not None:
-                    waiting = {each: what for each, what in waiting.items() if self._is_behind(each, *what)}
-                    if not waiting:
-                        self._queue.recall()
-                        await self._queue.settled()
-                        if not self._orphans():
-                            return ""
-                    await asyncio.sleep(_DRAIN_POLL)
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            # Of the queue, because the engine has failed; unless it is the caller who is to end.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-        remembered = [
-            f"{resource.kind} {_shown(key)}, of whose {'end' if ended else 'return'} no watch told"
-            for (resource, key), (_, ended) in waiting.items()
-        ]
-        return ", ".join((remembered + self._orphans() + self.describe()["errors"])[:5]) or "work that never ends"
-
-    def _is_behind(self, reference: Reference, revision: int, ended: bool) -> bool:  # noqa: FBT001 - as it is stored
-        remembered = self._memory.virtual(*reference)
-        return not ended if remembered is None else revision_of(remembered) < revision
-
-    def _orphans(self) -> list[str]:
-        """Host objects that we made for virtual objects that don't exist."""
-        found = []
-        for resource, objects in self._memory.host_objects.items():
-            for owner in objects.owners:
-                store = self._memory.virtual_stores.get(owner)
-                for key in objects.keys(owner) if store is not None else ():
-                    host = objects.of(owner, key)
-                    if host is None or ownership.KIND not in ownership.annotations_of(host):
-                        continue
-                    if store is not None and store.get(key) is None:
-                        found.append(f"{resource.kind} {host['metadata']['name']} (of {_shown(key)})")
-        return found
+        """Wait until the host has let go of what is gone from the virtual cluster; see `Drain.drained`."""
+        if self._queue is None:
+            return "all of it: the tenant is not up"
+        drain = Drain(self._memory, self._queue, self._leftovers, errors=lambda: self.describe()["errors"])
+        return await drain.drained(deleted, put or {}, timeout=timeout)
 
     async def _read(self) -> None:
         """Wait until both sides are read. Acting on one side alone would delete the other."""
@@ -303,10 +271,16 @@ class TenantSync:
         while True:
             await asyncio.sleep(timing.patrol * jitter.uniform(0.9, 1.1))
             await patrol(self._watches)
+            if self._leftovers is not None:
+                self._leftovers.add_all()
             for number, reference in enumerate(list(self._memory.all_keys())):
                 self._enqueue(reference)
                 if number % _PATROL_AT_ONCE == 0:
                     await asyncio.sleep(0)
+
+    def _leave(self, resource: Resource, place: Key) -> None:
+        if self._leftovers is not None:
+            self._leftovers.add((resource, place))
 
     def _enqueue(self, reference: Reference) -> None:
         if self._queue is not None:
@@ -315,7 +289,3 @@ class TenantSync:
 
 async def _synced(watch: Watch) -> None:
     await watch.synced.wait()
-
-
-def _shown(key: Key) -> str:
-    return f"{key.namespace}/{key.name}" if key.namespace else key.name

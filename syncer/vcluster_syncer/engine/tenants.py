@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcluster_syncer.engine import ground
+from vcluster_syncer.engine.drain import Name
 from vcluster_syncer.engine.metrics import Metrics
-from vcluster_syncer.engine.tenant import Insight, Name, NotSynced, Surroundings, TenantSync
+from vcluster_syncer.engine.tenant import Insight, NotSynced, Surroundings, TenantSync
 from vcluster_syncer.isolation import NO_TERMS, Terms
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.model import Tenant, World

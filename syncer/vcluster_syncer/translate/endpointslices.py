@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, Action, Key, Kind, Object, Rule, Tenant, World
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.translate import metadata, node_names
 
 _SERVICE_NAME: Final = "kubernetes.io/service-name"
@@ -41,7 +41,7 @@ def _endpoint(endpoint: Object, key: Key, world: World) -> dict[str, Any]:
         made["targetRef"] = {
             "kind": PODS.kind,
             "namespace": host_namespace_of(world.tenant, pod.namespace),
-            "name": host_name(world.tenant.name, *pod),
+            "name": name_on_host(world.tenant, PODS.kind, *pod),
         }
     if node := node_names.to_host(endpoint.get("nodeName"), world):
         made["nodeName"] = node
@@ -54,7 +54,7 @@ def to_host(key: Key, virtual: Object, world: World) -> dict[str, Any]:
     service = ownership.labels_of(virtual)[_SERVICE_NAME]
     made["labels"] = {
         **made["labels"],
-        _SERVICE_NAME: host_name(world.tenant.name, key.namespace, service),
+        _SERVICE_NAME: name_on_host(world.tenant, SERVICES.kind, key.namespace, service),
         # Under the name of a controller, that controller of the host would delete it as a leftover of its own.
         _MANAGED_BY: _OURSELVES,
     }

@@ -24,7 +24,7 @@ from vcluster_syncer.model import (
     Tenant,
     World,
 )
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.translate import labels
 
 _NOT_GRANTED: Final = "not-granted"
@@ -71,7 +71,7 @@ def _reference_to_host(reference: Object, default: tuple[str, str], naming: Nami
     role = "" if _is_granted(naming, group, kind, named, world) else _NOT_GRANTED
     made = {field: spec_to_host(value, naming, world) for field, value in reference.items() if field != "namespace"}
     there = _namespace(named.namespace, naming, world.tenant)
-    return {**made, **there, "name": host_name(world.tenant.name, *named, role=role)}
+    return {**made, **there, "name": name_on_host(world.tenant, kind, *named, role=role)}
 
 
 def _namespace(namespace: str, naming: Naming, tenant: Tenant) -> dict[str, str]:
@@ -147,7 +147,7 @@ def _admits(gateway: Object, parent: Object, naming: Naming, world: World) -> bo
 def _parent_to_host(parent: Object, naming: Naming, tenant: Tenant) -> dict[str, Any]:
     made = {field: value for field, value in parent.items() if field != "namespace"}
     key = _parent_key(parent, naming)
-    return {**made, **_namespace(key.namespace, naming, tenant), "name": host_name(tenant.name, *key)}
+    return {**made, **_namespace(key.namespace, naming, tenant), "name": name_on_host(tenant, GATEWAYS.kind, *key)}
 
 
 def parents_to_host(route: Object, resource: Resource, world: World) -> list[tuple[Object, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import (
     INGRESSES,
     SECRETS,
+    SERVICES,
     Action,
     Key,
     Kind,
@@ -24,13 +25,17 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.translate import ingress_annotations, metadata
+
+
+def _kind_of(field: str, named: Object) -> str:
+    return SERVICES.kind if field == "service" else named["kind"]
 
 
 def _backend(backend: Object, key: Key, tenant: Tenant) -> dict[str, Any]:
     return {
-        field: {**named, "name": host_name(tenant.name, key.namespace, named["name"])}
+        field: {**named, "name": name_on_host(tenant, _kind_of(field, named), key.namespace, named["name"])}
         for field, named in backend.items()
         if named
     }
@@ -45,18 +50,18 @@ def _rule(rule: Object, key: Key, tenant: Tenant) -> dict[str, Any]:
 
 def _tls(entry: Object, key: Key, tenant: Tenant) -> dict[str, Any]:
     name = entry.get("secretName")
-    return {**entry, "secretName": host_name(tenant.name, key.namespace, name)} if name else dict(entry)
+    return {**entry, "secretName": name_on_host(tenant, SECRETS.kind, key.namespace, name)} if name else dict(entry)
 
 
 def _metadata(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     def secret(used: Key) -> tuple[str, str]:
-        return host_namespace_of(tenant, used.namespace), host_name(tenant.name, *used)
+        return host_namespace_of(tenant, used.namespace), name_on_host(tenant, SECRETS.kind, *used)
 
     annotations = ingress_annotations.to_host(
         dict(ownership.annotations_of(virtual)),
         key.namespace,
         secret=secret,
-        service=lambda name: host_name(tenant.name, key.namespace, name),
+        service=lambda name: name_on_host(tenant, SERVICES.kind, key.namespace, name),
     )
     named = {**virtual, "metadata": {**virtual["metadata"], "annotations": annotations}}
     return metadata.to_host(key, named, tenant, INGRESSES)

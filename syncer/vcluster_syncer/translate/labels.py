@@ -62,6 +62,9 @@ def selector_to_host(
     expressions = _keyed(selector, key_to_host) + _keyed(spaces or {}, namespace_key)
     if namespaces is not None:
         expressions.append({"key": NAMESPACE_LABEL, "operator": "In", "values": sorted(set(namespaces))})
+    elif tenant.drains_in_background:
+        # What an ended lease left is on its way out, and has lost it.
+        expressions.append({"key": NAMESPACE_LABEL, "operator": "Exists"})
     pairs = {**to_host(selector.get("matchLabels")), **_of_spaces((spaces or {}).get("matchLabels"))}
     confined: dict[str, Any] = {"matchLabels": {**pairs, TENANT_LABEL: tenant.name}}
     if expressions:

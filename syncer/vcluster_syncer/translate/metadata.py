@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from vcluster_syncer import ownership
 from vcluster_syncer.model import Key, Object, Resource, Tenant
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.translate import host_metadata, labels
 
 CARRIED: Final = f"{ownership.PREFIX}carried"
@@ -50,7 +50,7 @@ def to_host(
     user_labels.update(marks or {})
     came = {"annotations": sorted([*annotations, *(notes or {})]), "labels": sorted(user_labels)}
     return {
-        "name": host_name(tenant.name, *key, role=role),
+        "name": name_on_host(tenant, resource.kind, *key, role=role),
         **({"namespace": host_namespace_of(tenant, key.namespace)} if resource.namespaced else {}),
         "labels": {**user_labels, **our_labels},
         "annotations": {

@@ -42,14 +42,14 @@ def reconcile(_key: Key, _virtual: Object | None, _host: Object | None, _world: 
 def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     """Make the host namespace of a virtual one."""
     told = labels.of_namespace(virtual)
-    _, annotations = ownership.marks(key, virtual, tenant, kind=NAMESPACES.kind)
+    marks, annotations = ownership.marks(key, virtual, tenant, kind=NAMESPACES.kind)
     annotations[metadata.CARRIED] = json.dumps({"annotations": [], "labels": sorted(told)}, separators=(",", ":"))
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
             "name": host_namespace_of(tenant, key.name),
-            "labels": {**told, ownership.TENANT_LABEL: tenant.name, ownership.NAMESPACE_LABEL: key.name},
+            "labels": {**told, **marks, ownership.NAMESPACE_LABEL: key.name},
             "annotations": annotations,
         },
     }

@@ -30,7 +30,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.translate import metadata, node_names, volume_names
 from vcluster_syncer.translate.scrub import messages, scrubber
 
@@ -97,7 +97,7 @@ def to_host(key: Key, virtual: Object, host: Object | None, world: World) -> dic
             there = host_namespace_of(tenant, used.namespace)
             spec[field] = {
                 **{name: value for name, value in source.items() if name != "namespace"},
-                "name": host_name(tenant.name, *used),
+                "name": name_on_host(tenant, PERSISTENT_VOLUME_CLAIMS.kind, *used),
                 **({"namespace": there} if there != host_namespace_of(tenant, key.namespace) else {}),
             }
     if (wish := virtual["spec"].get("volumeName")) and not _is_bound(virtual):

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from vcluster_syncer import ownership
-from vcluster_syncer.model import CONFIGMAPS, SECRETS, SERVICES, Key, Object, Tenant, World
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.model import CONFIGMAPS, SECRETS, SERVICES, Key, Object, Resource, Tenant, World
+from vcluster_syncer.naming import name_on_host
 from vcluster_syncer.translate import labels
 
 SERVICE_ACCOUNT_NOTE: Final = f"{ownership.PREFIX}service-account"
@@ -28,6 +28,7 @@ _NOTE_OF_FIELD: Final[Mapping[str, str]] = {
     "metadata.annotations": ANNOTATIONS_NOTE,
 }
 _ONE_LABEL: Final = "metadata.labels['"
+_SOURCES: Final[Mapping[str, Resource]] = {"configMapRef": CONFIGMAPS, "secretRef": SECRETS}
 
 
 def field_to_host(reference: Object) -> dict[str, Any]:
@@ -70,16 +71,16 @@ def service_variables(pod: Object, world: World) -> dict[str, str]:
 
 def _names_from_sources(container: Object, namespace: str, world: World) -> Iterator[str]:
     for source in container.get("envFrom") or ():
-        for resource, field in ((CONFIGMAPS, "configMapRef"), (SECRETS, "secretRef")):
+        for field, resource in _SOURCES.items():
             name = (source.get(field) or {}).get("name")
             found = world.virtual(resource, Key(namespace, name)) if name else None
             for key in (found or {}).get("data") or ():
                 yield f"{source.get('prefix') or ''}{key}"
 
 
-def _renamed(reference: Object, namespace: str, tenant: Tenant) -> Object:
+def _renamed(reference: Object, resource: Resource, namespace: str, tenant: Tenant) -> Object:
     name = reference.get("name")
-    return {**reference, "name": host_name(tenant.name, namespace, name)} if name else reference
+    return {**reference, "name": name_on_host(tenant, resource.kind, namespace, name)} if name else reference
 
 
 def _variable(variable: Object, namespace: str, tenant: Tenant) -> Object:
@@ -87,9 +88,9 @@ def _variable(variable: Object, namespace: str, tenant: Tenant) -> Object:
     if not source:
         return variable
     made = dict(source)
-    for field in ("configMapKeyRef", "secretKeyRef"):
+    for resource, field in ((CONFIGMAPS, "configMapKeyRef"), (SECRETS, "secretKeyRef")):
         if made.get(field):
-            made[field] = _renamed(made[field], namespace, tenant)
+            made[field] = _renamed(made[field], resource, namespace, tenant)
     if made.get("fieldRef"):
         made["fieldRef"] = field_to_host(made["fieldRef"])
     return {**variable, "valueFrom": made}
@@ -113,7 +114,7 @@ def container_to_host(container: Object, namespace: str, services: Mapping[str, 
     if container.get("envFrom"):
         made["envFrom"] = [
             {
-                field: _renamed(value, namespace, world.tenant) if field in {"configMapRef", "secretRef"} else value
+                field: _renamed(value, _SOURCES[field], namespace, world.tenant) if field in _SOURCES else value
                 for field, value in source.items()
             }
             for source in container["envFrom"]

@@ -10,8 +10,8 @@ import json
 from typing import Any, Final
 
 from vcluster_syncer import ownership
-from vcluster_syncer.model import NAMESPACES, PODS, Key, Object, Tenant, World
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.model import NAMESPACES, PODS, SECRETS, Key, Object, Tenant, World
+from vcluster_syncer.naming import name_on_host
 from vcluster_syncer.translate import (
     labels,
     metadata,
@@ -134,7 +134,7 @@ def to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
         spec["volumes"] = pod_volumes.to_host(pod, tenant)
     if source.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [
-            {**secret, "name": host_name(tenant.name, key.namespace, secret["name"])}
+            {**secret, "name": name_on_host(tenant, SECRETS.kind, key.namespace, secret["name"])}
             for secret in source["imagePullSecrets"]
             if secret.get("name")
         ]

@@ -25,7 +25,7 @@ from vcluster_syncer.model import (
     TokenRequest,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import name_on_host
 from vcluster_syncer.translate import metadata, references
 
 TIMES: Final = f"{ownership.PREFIX}tokens"
@@ -119,7 +119,7 @@ def plan(key: Key, pod: Object, secret: Object | None, world: World) -> Plan:
         # A pod that runs still has tokens which are good for a fifth of their life; nothing to write before all are
         # there.
         return Plan(requests, is_complete=False)
-    name_there = host_name(world.tenant.name, *key, role=ownership.TOKENS_ROLE)
+    name_there = name_on_host(world.tenant, PODS.kind, *key, role=ownership.TOKENS_ROLE)
     if secret is None and world.host_named(SECRETS, name_there) is not None:
         return Plan((decide.refuse_foreign(PODS, key, name_there),), is_complete=False)
     kept, known = {name: data[name] for name in wanted}, {name: times[name] for name in wanted}

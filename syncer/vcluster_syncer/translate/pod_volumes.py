@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vcluster_syncer.model import Object, Tenant
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.model import CONFIGMAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, Object, Resource, Tenant
+from vcluster_syncer.naming import name_on_host
 from vcluster_syncer.ownership import TOKENS_ROLE
 from vcluster_syncer.translate.pod_env import field_to_host
 from vcluster_syncer.translate.references import SECRET_REFERENCES, ephemeral_claim
@@ -27,15 +27,16 @@ def _token_file(key: str, token: Object) -> Object:
 def _projected(source: Object, token_key: str, pod: Object, tenant: Tenant) -> Object:
     namespace = pod["metadata"]["namespace"]
     made = dict(source)
-    for field in ("configMap", "secret"):
+    for resource, field in ((CONFIGMAPS, "configMap"), (SECRETS, "secret")):
         if made.get(field):
-            made[field] = {**made[field], "name": host_name(tenant.name, namespace, made[field]["name"])}
+            name = name_on_host(tenant, resource.kind, namespace, made[field]["name"])
+            made[field] = {**made[field], "name": name}
     if made.get("downwardAPI"):
         items = [_downward(item) for item in made["downwardAPI"].get("items") or ()]
         made["downwardAPI"] = {**made["downwardAPI"], "items": items}
     token = made.pop("serviceAccountToken", None)
     if token is not None:
-        secret = host_name(tenant.name, namespace, pod["metadata"]["name"], role=TOKENS_ROLE)
+        secret = name_on_host(tenant, PODS.kind, namespace, pod["metadata"]["name"], role=TOKENS_ROLE)
         made["secret"] = {"name": secret, "items": [_token_file(token_key, token)]}
     return made
 
@@ -44,16 +45,16 @@ def _volume(volume: Object, pod: Object, tenant: Tenant) -> dict[str, Any]:
     namespace = pod["metadata"]["namespace"]
     made = dict(volume)
 
-    def rename(holder: str, field: str) -> None:
-        if (made.get(holder) or {}).get(field):
-            made[holder] = {**made[holder], field: host_name(tenant.name, namespace, made[holder][field])}
+    def rename(resource: Resource, holder: str, field: str) -> None:
+        if name := (made.get(holder) or {}).get(field):
+            made[holder] = {**made[holder], field: name_on_host(tenant, resource.kind, namespace, name)}
 
-    rename("configMap", "name")
-    rename("secret", "secretName")
-    rename("persistentVolumeClaim", "claimName")
+    rename(CONFIGMAPS, "configMap", "name")
+    rename(SECRETS, "secret", "secretName")
+    rename(PERSISTENT_VOLUME_CLAIMS, "persistentVolumeClaim", "claimName")
     if made.pop("ephemeral", None) is not None:
-        claim = ephemeral_claim(pod, volume)
-        made["persistentVolumeClaim"] = {"claimName": host_name(tenant.name, namespace, claim)}
+        claim = name_on_host(tenant, PERSISTENT_VOLUME_CLAIMS.kind, namespace, ephemeral_claim(pod, volume))
+        made["persistentVolumeClaim"] = {"claimName": claim}
     if made.get("downwardAPI"):
         items = [_downward(item) for item in made["downwardAPI"].get("items") or ()]
         made["downwardAPI"] = {**made["downwardAPI"], "items": items}
@@ -65,9 +66,9 @@ def _volume(volume: Object, pod: Object, tenant: Tenant) -> dict[str, Any]:
         made["projected"] = {**made["projected"], "sources": sources}
     for kind, holder, field in SECRET_REFERENCES:
         if holder is None:
-            rename(kind, field)
+            rename(SECRETS, kind, field)
         elif name := ((made.get(kind) or {}).get(holder) or {}).get(field):
-            reference = {**made[kind][holder], field: host_name(tenant.name, namespace, name)}
+            reference = {**made[kind][holder], field: name_on_host(tenant, SECRETS.kind, namespace, name)}
             made[kind] = {**made[kind], holder: reference}
     return made
 

@@ -27,7 +27,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import name_on_host
 from vcluster_syncer.translate import (
     host_metadata,
     metadata,
@@ -91,7 +91,7 @@ def _create(key: Key, virtual: Object, secret: Object | None, world: World) -> S
         return ()
     if (refused := pod_refusals.of(key, virtual, world)) is not None:
         return (refused,)
-    name = host_name(world.tenant.name, *key)
+    name = name_on_host(world.tenant, PODS.kind, *key)
     if world.host_named(PODS, name) is not None:
         return (decide.refuse_foreign(PODS, key, name),)
     tokens = pod_tokens.plan(key, virtual, secret, world)

@@ -24,8 +24,13 @@ from vcluster_syncer.model import (
     Tenant,
     World,
 )
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.translate import carried, metadata
+
+
+def _to_host(to: Object, key: Key, tenant: Tenant) -> Object:
+    name = to.get("name")
+    return {**to, "name": name_on_host(tenant, to["kind"], key.namespace, name)} if name else to
 
 
 def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
@@ -39,10 +44,7 @@ def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
             "from": [
                 {**one, "namespace": host_namespace_of(tenant, one["namespace"])} for one in spec.get("from") or ()
             ],
-            "to": [
-                {**one, **({"name": host_name(tenant.name, key.namespace, one["name"])} if one.get("name") else {})}
-                for one in spec.get("to") or ()
-            ],
+            "to": [_to_host(one, key, tenant) for one in spec.get("to") or ()],
         },
     }
 

@@ -34,7 +34,7 @@ from vcluster_syncer.model import (
     Resource,
     World,
 )
-from vcluster_syncer.naming import host_name, host_namespace_of
+from vcluster_syncer.naming import host_namespace_of, name_on_host
 from vcluster_syncer.ownership import TOKENS_ROLE
 from vcluster_syncer.translate import node_names
 
@@ -96,9 +96,9 @@ def scrubber(
 
     def names() -> dict[str, str]:
         known = dict(_node_names(world))
-        for _, used in [(resource, key), *uses]:
-            known[host_name(tenant.name, *used)] = used.name
-        known[host_name(tenant.name, *key, role=TOKENS_ROLE)] = f"{key.name}-{TOKENS_ROLE}"
+        for used_resource, used in [(resource, key), *uses]:
+            known[name_on_host(tenant, used_resource.kind, *used)] = used.name
+        known[name_on_host(tenant, resource.kind, *key, role=TOKENS_ROLE)] = f"{key.name}-{TOKENS_ROLE}"
         if host is not None and virtual is not None:
             known[host["metadata"]["uid"]] = virtual["metadata"]["uid"]
         if tenant.each_namespace:

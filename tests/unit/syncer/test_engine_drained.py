@@ -183,7 +183,7 @@ def test_a_tenant_that_is_not_up_is_not_drained():
         host = HostSide(None, [CARRIED], timing=PATIENT, jitter=random.Random(1))
         around = Surroundings(kinds=[CARRIED], host=host, timing=PATIENT, jitter=random.Random(1), now=lambda: 1000.0)
         sync = TenantSync(tenant("one"), Server(url="http://127.0.0.1:1"), around)
-        assert await sync.drained({}, timeout=SHORT) == "work that never ends"
+        assert await sync.drained({}, timeout=SHORT) == "all of it: the tenant is not up"
 
     asyncio.run(main())
 
