@@ -170,6 +170,12 @@ class PodBackplane:
                 return f"{before} (now: {error})"
             if pod is None:
                 return self._no_pod(client, name)
+            if container := health.crashing(pod):
+                words = release.last_words(client, self._host.namespace, name, container)
+                raise ProvisionError(
+                    f"Container {container} of pod {self._host.namespace}/{name}-0 ends again and again.\n"
+                    f"Its last lines:\n{words}"
+                )
         if why := health.hopeless(pod):
             raise ProvisionError(
                 f"The pod of {name} can't run on the host: {why}\n"

@@ -26,6 +26,14 @@ def hopeless(pod: Mapping[str, Any]) -> str:
     return ""
 
 
+def crashing(pod: Mapping[str, Any]) -> str:
+    """Which container ends again and again; empty if none does."""
+    for container in _containers(pod):
+        if ((container.get("state") or {}).get("waiting") or {}).get("reason") == _CRASHING:
+            return str(container["name"])
+    return ""
+
+
 def refused(events: Sequence[Mapping[str, Any]]) -> str:
     """Why the host makes no pod of a StatefulSet, by its events: a quota, a pod security level, a webhook."""
     said = [event.get("message", "") for event in events if event.get("reason") == "FailedCreate"]

@@ -21,6 +21,8 @@ from pytest_vcluster.hosts.in_cluster.objects import Object
 _ATTEMPTS = 64
 _TAKEN = "already allocated"
 _NODE_SERVICE = "-node"
+_WORDS = 15
+"""Lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +101,13 @@ def events(client: Client, namespace: str, name: str) -> Sequence[Object]:
     selector = quote(f"involvedObject.kind=StatefulSet,involvedObject.name={name}", safe="")
     found: list[Object] = client.call("GET", f"/api/v1/namespaces/{namespace}/events?fieldSelector={selector}")["items"]
     return found
+
+
+def last_words(client: Client, namespace: str, name: str, container: str) -> str:
+    """What a container of the pod logged before its last end, or why that is not known."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{name}-0/log?container={container}&previous=true&tailLines={_WORDS}"
+    try:
+        status, text = client.status(path)
+    except (OSError, HTTPException) as error:
+        status, text = 0, f"{type(error).__name__}: {error}"
+    return text.strip() if status == 200 else f"(no log: {text.strip()[:300]})"

@@ -140,7 +140,7 @@ def host_object(name, virtual, namespace=None):
 def test_the_host_is_asked_for_this_clusters_objects_only():
     view, asked = host_of([host_object("web-x-1", "web", "default")])
     assert [found["metadata"]["name"] for found in view.objects("pods")] == ["web-x-1"]
-    expected = ("get", "pods", "--namespace", "ns", "--selector", "vcluster-syncer/tenant=vc-1", "--output", "json")
+    expected = ("get", "pods", "--selector", "vcluster-syncer/tenant=vc-1", "--output", "json", "--namespace", "ns")
     assert asked == [(expected, Path("/host"))]
     assert (view.kind, view.namespace, view.version) == ("embedded", "ns", "")
 
