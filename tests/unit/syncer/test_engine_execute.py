@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from engine_parts import TENANT, WIDGETS, A, Scripted, host_obj, kind, obj
@@ -22,6 +23,7 @@ from vcluster_syncer.model import (
     CreateVirtual,
     DeleteHost,
     DeleteVirtual,
+    Owner,
     PatchHost,
     PatchVirtual,
     Refuse,
@@ -41,9 +43,9 @@ TOKEN = TokenRequest(namespace="default", service_account="default", pod_name="a
 class Sides:
     """An executor with its memory, in which `a` is on both sides; notes which keys were queued."""
 
-    def __init__(self, *, host=(), virtual=()):
+    def __init__(self, *, host=(), virtual=(), tenant=TENANT):
         self.queued = []
-        self.memory = Memory(TENANT, [kind()], enqueue=self.queued.append, clock=lambda: 1000.0)
+        self.memory = Memory(tenant, [kind()], enqueue=self.queued.append, clock=lambda: 1000.0)
         self.memory.virtual_stores[WIDGETS].replace([obj("a")], 1)
         self.memory.host_objects[WIDGETS].replace([host_obj("a")], 1)
         self.memory.go_live()
@@ -71,6 +73,14 @@ def test_what_a_write_answers_is_in_memory_before_the_watch_tells():
     sides.memory.host_objects[WIDGETS].upsert(host_obj("a", 4))
     sides.memory.host_objects[WIDGETS].upsert(host_obj("a", 5))
     assert sides.queued == []
+
+
+def test_what_is_made_on_the_host_is_its_owners():
+    made = host_obj("b", 5)
+    sides = Sides(host=[made], tenant=replace(TENANT, owner=Owner("vc", "service", "s1")))
+    sides.do(CREATE)
+    [reference] = sides.body("host")["metadata"]["ownerReferences"]
+    assert reference == {"apiVersion": "v1", "kind": "Service", "name": "service", "uid": "s1"}
 
 
 def test_a_patch_names_the_uid_it_means():

@@ -18,6 +18,7 @@ from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.gateway.gateways import EndpointExists, Gateways, NotListening
 from vcluster_syncer.gateway.http import Request
 from vcluster_syncer.kube.kubeconfig import Server
+from vcluster_syncer.kube.token_file import TokenFile
 
 __all__ = ["pki"]
 
@@ -46,6 +47,32 @@ async def refuses(request: Request, there: Connection) -> None:
     """Refuse everything, naming what was asked for by the host's names."""
     body = json.dumps({"kind": "Status", "message": f'container of pod "{request.path[6]}" is not running'}).encode()
     there.writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def test_it_asks_with_the_token_of_today(pki: Path, tmp_path: Path) -> None:
+    shown = []
+
+    async def notes(request: Request, there: Connection) -> None:
+        shown.append(request.headers.first("authorization"))
+        await refuses(request, there)
+
+    async def test() -> None:
+        clock = [0.0]
+        (tmp_path / "token").write_text("first")
+        token_file = TokenFile(tmp_path / "token", clock=lambda: clock[0])
+        tenants: Any = Tenants()
+        async with Host.opened(notes) as host:
+            server = Server(url=f"http://127.0.0.1:{host.port}", token_file=token_file)
+            async with Gateways.open(tenants, server) as gateways:
+                await gateways.add("vc-a1", listen(pki))
+                for token in ("second", "third"):
+                    async with connected(pki, gateways._kept["vc-a1"].endpoint) as client:
+                        await ask(client, "/containerLogs/default/web/main")
+                    (tmp_path / "token").write_text(token)
+                    clock[0] += 60
+
+    run(test())
+    assert shown == ["Bearer first", "Bearer second"]
 
 
 def test_names_are_the_hosts_on_the_way_there_and_the_virtual_ones_on_the_way_back(pki: Path) -> None:
