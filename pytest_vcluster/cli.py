@@ -218,8 +218,9 @@ def _baselines(arguments: argparse.Namespace) -> int:
 def _image(arguments: argparse.Namespace) -> int:
     from pytest_vcluster.images import syncer  # noqa: PLC0415 - each command loads its own
 
-    tag = arguments.tag or syncer.default_tag()
-    syncer.build(tag, environ=os.environ, progress=_tell)
+    # A run asks for exactly what is installed, the chart for its version.
+    tag, *others = [arguments.tag] if arguments.tag else [syncer.default_tag(), syncer.tag_of_installed()]
+    syncer.build(tag, *others, environ=os.environ, progress=_tell)
     print(tag)
     return 0
 

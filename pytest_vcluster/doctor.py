@@ -163,7 +163,7 @@ def docker_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(subject="docker", state=State.BAD, text=str(error))
         return
     yield Finding(subject="docker", state=State.OK, text=f"{asked.stdout.strip()}: {program}")
-    tag = syncer_image.default_tag()
+    tag = syncer_image.tag_of_installed()
     is_there = syncer_image.is_there(tag, docker=str(program))
     yield Finding(
         subject="image of the syncer",

@@ -51,13 +51,13 @@ def is_there(tag: str, *, docker: str = "docker") -> bool:
 
 def build(
     tag: str,
-    *,
+    *others: str,
     environ: Mapping[str, str],
     progress: Callable[[str], None],
     docker: str = "docker",
     base: str = "",
 ) -> None:
-    """Build the image `tag` with Docker; ToolchainError tells what did not work.
+    """Build the image `tag` with Docker, called `others` too; ToolchainError tells what did not work.
 
     `base`: another image than python:3.13-slim to build on, of the same Python.
     """
@@ -67,7 +67,8 @@ def build(
         progress(f"getting what the syncer depends on, as wheels for linux/{machine}")
         fill(context, machine=machine, environ=environ, base=base)
         progress(f"building the image {tag}, usually half a minute")
-        run = _run([docker, "build", "--tag", tag, str(context)], seconds=_BUILD_SECONDS)
+        tags = [word for each in (tag, *others) for word in ("--tag", each)]
+        run = _run([docker, "build", *tags, str(context)], seconds=_BUILD_SECONDS)
     if run.returncode:
         last = "\n".join((run.stderr or run.stdout).strip().splitlines()[-12:])
         message = f"The image {tag} could not be built. docker says:\n{last}"

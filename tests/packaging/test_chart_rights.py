@@ -103,13 +103,30 @@ def test_switches_of_the_chart_are_those_of_the_syncer():
     assert sync == values_of(DEFAULTS, "fake")["sync"]
 
 
+def test_the_chart_grants_what_its_own_configuration_makes_the_syncer_ask_for(tmp_path):
+    objects = rendered({**PLUGIN, **values_of({"to_host.ingresses": True}, "shared")})
+    path = tmp_path / "syncer.json"
+    path.write_text(one(objects, "ConfigMap", f"{NAME}-syncer")["data"]["syncer.json"])
+    granted = {(*rule, ()) for *rule, _ in rights(objects)}
+    # The chart knows the one Lease by name; the syncer's rules are of whole resources.
+    assert ("Role", "coordination.k8s.io", "leases", "get", ("run-77",)) in rights(objects)
+    assert granted == printed_rules(path)
+
+
+def printed_rules(config):
+    run = subprocess.run(
+        [sys.executable, "-m", "vcluster_syncer", "--config", config, "--host-rules"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    printed = json.loads(run.stdout)
+    return flat(printed["role"], "Role") | flat(printed["clusterRole"], "ClusterRole")
+
+
 def test_what_the_syncer_prints_is_what_it_was_compared_with(tmp_path):
     config = {"host": {"kubeconfig": "x"}, "admin": {"unix": "x"}, "sync": {"to_host": {"ingresses": True}}}
     path = tmp_path / "syncer.json"
     path.write_text(json.dumps(config))
-    run = subprocess.run(
-        [sys.executable, "-m", "vcluster_syncer", "--config", path, "--host-rules"], capture_output=True, check=True
-    )
-    printed = json.loads(run.stdout)
-    granted = flat(printed["role"], "Role") | flat(printed["clusterRole"], "ClusterRole")
-    assert granted == needed({"to_host.ingresses": True}, "shared")
+    assert printed_rules(path) == needed({"to_host.ingresses": True}, "shared")

@@ -53,12 +53,22 @@ esac
 
 def build(docker):
     told = []
-    syncer.build("a/b:c", environ={}, progress=told.append, docker=str(docker))
+    syncer.build("a/b:c", "a/b:d", environ={}, progress=told.append, docker=str(docker))
     return told
 
 
 def test_it_is_called_after_the_installed_syncer():
     assert syncer.default_tag() == f"pytest-vcluster/syncer:{metadata.version('vcluster-syncer')}"
+
+
+def test_one_of_another_content_is_called_otherwise(monkeypatch, tmp_path):
+    tag = syncer.tag_of_installed()
+    assert tag.startswith(f"{syncer.default_tag()}-")
+    assert tag == syncer.tag_of_installed()
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("FROM elsewhere\n")
+    monkeypatch.setattr(syncer, "dockerfile_of", lambda: dockerfile)
+    assert syncer.tag_of_installed() != tag
 
 
 def test_all_that_the_syncer_needs_is_pinned_to_what_is_installed_here():
@@ -102,7 +112,7 @@ def test_builds_for_the_machine_of_docker(asked, docker, tmp_path):
     assert "aarch64" in told[0]
     assert "vcluster_syncer" in (tmp_path / "built").read_text()
     calls = (tmp_path / "calls").read_text()
-    assert "build --tag a/b:c /" in calls
+    assert "build --tag a/b:c --tag a/b:d /" in calls
     context = Path(calls.split()[-1])
     assert not context.exists()
     assert syncer.is_there("a/b:c", docker=str(docker))
