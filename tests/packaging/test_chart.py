@@ -242,6 +242,7 @@ def test_what_the_plugins_syncer_is_told(plugins):
                     "key": "/etc/vcluster/pki/kubelet.key",
                     "client_authority": "/etc/vcluster/pki/kubelet-ca.crt",
                 },
+                "drain": "background",
                 "recycle": {
                     "commands": {
                         "freeze": ["kube-controller-manager"],

@@ -46,6 +46,8 @@
 {{- if .Values.scheduler.enabled -}}{{- $frozen = append $frozen "kube-scheduler" -}}{{- end -}}
 {{- $commands := dict "freeze" $frozen "rest" (concat (list "kube-apiserver") $frozen) -}}
 {{- $_ := set $tenant "recycle" (dict "commands" $commands) -}}
+{{- /* Whoever has the cluster next does not wait until the pods before have ended. */ -}}
+{{- $_ := set $tenant "drain" "background" -}}
 {{- end -}}
 {{- if .Values.seed.secret -}}
 {{- $_ := set $pod "seed" "/etc/vcluster/seed/state.json.gz" -}}
