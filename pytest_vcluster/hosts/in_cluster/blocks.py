@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 
-_PREFIX = 24
-_FEWEST = 16
-"""Addresses of a block."""
+_USUAL_PREFIX, _SMALLEST_PREFIX = 24, 28
+"""Of a block: 256 addresses, and never fewer than 16."""
+_BITS = 4
+"""A host whose range is small has at least 16 blocks, if they can be that small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def blocks(host_range: str, chance: random.Random) -> Iterator[Block]:
     if movable:
         chance.shuffle(movable)
         return (Block(part.cidr, part.kubernetes_ip, part.dns_ip, part) for part in movable)
-    prefix = max(_PREFIX, network.prefixlen + 1)
-    if network.num_addresses < 2 * _FEWEST:
+    prefix = min(_SMALLEST_PREFIX, max(_USUAL_PREFIX, network.prefixlen + _BITS))
+    if network.prefixlen >= prefix:
         raise ValueError(f"the host's Service range {host_range} has room for no virtual cluster's Services")
     # The host gives out the lowest addresses first to those who ask for none, and its own DNS is there.
     parts = list(network.subnets(new_prefix=prefix))[1:]
