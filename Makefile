@@ -9,9 +9,11 @@ VERSIONS ?= 1.36
 N ?= 100
 SEED ?= 0
 CHAOS ?= 600
+KIND_IMAGE ?=
+KIND_CONFIG ?=
 export PYTHONWARNINGS ?=
 
-.PHONY: help setup binaries helm image rights demo test unit plugin integration e2e packaging lint bench soak chaos clean
+.PHONY: help setup binaries helm image rights demo test unit plugin integration e2e packaging kind lint bench soak chaos clean
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -60,6 +62,10 @@ integration: binaries ## real API servers, no containers
 e2e: VERSIONS = 1.35 1.36 1.37
 e2e: binaries ## the examples, as a user runs them
 	@$(RUN) pytest tests/e2e -q
+
+kind: helm image ## what needs real containers; KIND_IMAGE and KIND_CONFIG where this machine needs its own
+	@$(RUN) python -m pytest_vcluster.toolchain kind
+	@PYTEST_VCLUSTER_KIND_IMAGE="$(KIND_IMAGE)" PYTEST_VCLUSTER_KIND_CONFIG="$(KIND_CONFIG)" $(RUN) pytest tests/kind -q
 
 lint: setup ## ruff, mypy, layer contracts
 	@$(RUN) ruff check .
