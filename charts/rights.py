@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from vcluster_syncer.model import NODES, Kind
+from vcluster_syncer.model import Kind
 from vcluster_syncer.switches import as_rbac, host_rules
 from vcluster_syncer.translate import KINDS
 
@@ -24,7 +24,9 @@ _HEADER = "# Made by `make rights` from what the syncer's kinds need. Don't edit
 def feature(kind: Kind) -> str:
     """Say what has to be on in the values for `kind` to be carried: `always`, or a path such as toHost.ingresses."""
     if kind.switch is None:
-        return "nodes.shared" if kind.resource == NODES else "always"
+        return "always"
+    if kind.switch.path == "from_host.nodes":
+        return "nodes.shared"
     return re.sub("_([a-z])", lambda match: match[1].upper(), kind.switch.path)
 
 

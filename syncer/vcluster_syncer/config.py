@@ -7,13 +7,13 @@ that names the field and what belongs there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vcluster_syncer.fields import ConfigError, Fields, parse_json
 from vcluster_syncer.isolation import NO_TERMS, Terms
-from vcluster_syncer.model import Tenant
+from vcluster_syncer.model import FakeNode, Tenant
 from vcluster_syncer.pod_options import (
     SERVICE_ACCOUNT_DIRECTORY,
     Heartbeat,
@@ -154,7 +154,10 @@ def parse_config(document: Mapping[str, Any], *, source: str) -> Config:
         part.nothing_else()
     if config.pod is not None:
         # For its mistakes to show at once; what only the pod knows is any value here.
-        parse_description(described(config.pod, namespace="default"), source=f"{source}.pod.tenant")
+        read = parse_description(described(config.pod, namespace="default"), source=f"{source}.pod.tenant")
+        # Said once is enough: here whose nodes there are is one tenant's business.
+        switches = {"from_host.nodes": read.tenant.fake_node is None, **config.switches}
+        return replace(config, switches=switches)
     return config
 
 
@@ -170,8 +173,8 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
     virtual = fields.mapping("virtual")
     nodes = fields.mapping("nodes", optional=True)
     mode = nodes.take("mode", str, "private")
-    if mode not in ("private", "shared"):
-        raise ConfigError(f"{nodes.source}: mode must be private or shared, it is {mode!r}")
+    if mode not in ("private", "shared", "fake"):
+        raise ConfigError(f"{nodes.source}: mode must be private, shared or fake, it is {mode!r}")
     spaces = fields.mapping("namespaces", optional=True)
     spread = spaces.take("mode", str, "single")
     if spread not in ("single", "each"):
@@ -193,6 +196,7 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
             dns_service_ip=fields.take("dns_service_ip", (str, type(None)), None),
             cluster_domain=fields.take("cluster_domain", str, "cluster.local"),
             private_nodes=mode == "private",
+            fake_node=FakeNode() if mode == "fake" else None,
             node_label=nodes.take("label", str, "vcluster-syncer/tenant"),
             node_label_value=nodes.take("value", str, name),
             imports=parse_imports(fields),

@@ -166,6 +166,14 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FakeNode:
+    """What is said of nodes that are made up."""
+
+    kubelet_version: str = ""
+    architecture: str = "amd64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A virtual cluster as the syncer sees it."""
 
@@ -184,6 +192,8 @@ class Tenant:
     cluster_domain: str = "cluster.local"
     private_nodes: bool = True
     """The tenant has host nodes of its own (renamed, labelled); otherwise it shares nodes, which keep their names."""
+    fake_node: FakeNode | None = None
+    """The host's nodes may not be read, those of the tenant are made up; None: they may be."""
     node_label: str = "vcluster-syncer/tenant"
     """Label of private host nodes; pods are held to nodes on which it has the value `node_label_value`."""
     node_label_value: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from vcluster_syncer.fields import ConfigError
-from vcluster_syncer.model import NAMESPACES, Kind, Rule, Tenant
+from vcluster_syncer.model import NAMESPACES, NODES, Kind, Rule, Tenant
 
 
 def selected(kinds: Sequence[Kind], chosen: Mapping[str, bool]) -> tuple[Kind, ...]:
@@ -39,9 +39,15 @@ def _is_replaced(kind: Kind, on: Iterable[Kind]) -> bool:
 
 def refuse_unfit(tenant: Tenant, kinds: Iterable[Kind]) -> None:
     """ConfigError for a tenant that can't be carried by the kinds that are on."""
+    on = {kind.resource: kind for kind in kinds}
+    nodes = on.get(NODES)
+    if nodes is not None and nodes.watch_host == (tenant.fake_node is not None):
+        raise ConfigError(
+            "tenant.nodes: mode fake is for a syncer that doesn't read the host's nodes, others are for one that does; "
+            f"turn sync.from_host.nodes {'off' if nodes.watch_host else 'on'}, or choose another mode"
+        )
     if not tenant.each_namespace:
         return
-    on = {kind.resource: kind for kind in kinds}
     if not (NAMESPACES in on and on[NAMESPACES].watch_host):
         raise ConfigError(
             "tenant.namespaces: mode each needs namespaces to be carried; turn on sync.to_host.namespaces"

@@ -78,14 +78,20 @@ async def admin_of(directory: Path) -> AsyncIterator[Admin]:
 
 @contextlib.asynccontextmanager
 async def syncer(
-    directory: Path, host: Server, *, timing: Timing = QUICK, patrol: float = 120, on: Iterable[str] = ()
+    directory: Path,
+    host: Server,
+    *,
+    timing: Timing = QUICK,
+    patrol: float = 120,
+    on: Iterable[str] = (),
+    off: Iterable[str] = (),
 ) -> AsyncIterator[Admin]:
-    """A syncer in this process; `on` are switches to turn on."""
+    """A syncer in this process; `on` and `off` are switches to turn."""
     config = Config(
         host_kubeconfig=host.kubeconfig,
         admin_socket=directory / "admin.sock",
         patrol_seconds=patrol,
-        switches=dict.fromkeys(on, True),
+        switches=dict.fromkeys(on, True) | dict.fromkeys(off, False),
     )
     stop = asyncio.Event()
     running = asyncio.create_task(serve(config, KINDS, stop=stop, timing=timing))

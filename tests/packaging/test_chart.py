@@ -24,7 +24,8 @@ from pytest_vcluster.toolchain.versions import KNOWN_PATCH
 PKI = Path("/etc/vcluster/pki")
 RUN = Path("/run/vcluster")
 VALUES = yaml.safe_load((chart_folder() / "values.yaml").read_text())
-SWITCHES = [kind.switch for kind in KINDS if kind.switch is not None]
+# That of the nodes follows from their mode.
+SWITCHES = [kind.switch for kind in KINDS if kind.switch is not None and kind.switch.path != "from_host.nodes"]
 CHART = yaml.safe_load((chart_folder() / "Chart.yaml").read_text())
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import yaml
 from chart_cases import NAME, NAMESPACE, PLUGIN, flat, one, rendered, rights
-from vcluster_syncer.model import NODES
 from vcluster_syncer.switches import as_rbac, host_rules, selected
 from vcluster_syncer.translate import KINDS
 
 from pytest_vcluster.hosts.chart import chart_folder
 
-SWITCHES = sorted(kind.switch.path for kind in KINDS if kind.switch is not None)
-DEFAULTS = {kind.switch.path: kind.switch.on for kind in KINDS if kind.switch is not None}
+NODES = "from_host.nodes"
+"""Follows from the mode of the nodes."""
+SWITCHES = sorted(kind.switch.path for kind in KINDS if kind.switch is not None and kind.switch.path != NODES)
+DEFAULTS = {kind.switch.path: kind.switch.on for kind in KINDS if kind.switch is not None and kind.switch.path != NODES}
 OPPOSITES = [
     {"to_host.priority_classes", "from_host.priority_classes"},
     {"to_host.persistent_volumes", "from_host.persistent_volumes"},
@@ -38,8 +39,7 @@ def values_of(chosen: dict[str, bool], nodes: str) -> dict[str, Any]:
 
 
 def needed(chosen: dict[str, bool], nodes: str) -> set[Any]:
-    kinds = [kind for kind in selected(KINDS, chosen) if nodes == "shared" or kind.resource != NODES]
-    rbac = as_rbac(host_rules(kinds))
+    rbac = as_rbac(host_rules(selected(KINDS, {**chosen, NODES: nodes == "shared"})))
     return flat(rbac["role"], "Role") | flat(rbac["clusterRole"], "ClusterRole")
 
 

@@ -146,7 +146,7 @@ class Memory:
         for resource, store in self.virtual_stores.items():
             for obj in store.objects():
                 present |= {(resource, key_of(obj)), *self._used_by(resource, obj)}
-        self._turn(epochs.raised(self._tenant, present))
+        self.become(epochs.raised(self._tenant, present))
 
     def resume_epoch(self) -> None:
         """Go on in the epoch in which a syncer left the tenant that is no more."""
@@ -164,13 +164,14 @@ class Memory:
             virtual = None if resource is None else self.virtual_stores[resource].get(Key(*key))
             if resource is not None and virtual is not None and ownership.carries(host, virtual):
                 standing[name], uses[name] = epoch, self._used_by(resource, virtual)
-        self._turn(epochs.resumed(self._tenant, seen, standing, uses))
+        self.become(epochs.resumed(self._tenant, seen, standing, uses))
 
     def _used_by(self, resource: Resource, virtual: Object) -> frozenset[Reference]:
         nothing: frozenset[Reference] = frozenset()
         return guarded(nothing, self.kinds[resource].references, virtual)
 
-    def _turn(self, tenant: Tenant) -> None:
+    def become(self, tenant: Tenant) -> None:
+        """See everything as of what the tenant is from now on."""
         self._tenant = tenant
         for objects in self.host_objects.values():
             objects.turn(tenant)

@@ -10,9 +10,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from vcluster_syncer.engine import introduction
 from vcluster_syncer.engine.controller import Controller
 from vcluster_syncer.engine.drain import Drain, Name, shown
 from vcluster_syncer.engine.execute import Executor
@@ -141,7 +142,7 @@ class TenantSync:
                 for watch in self._watches:
                     tasks.create_task(watch.run(), name=f"{self.tenant.name}: watch of {watch.resource.plural}")
                 try:
-                    await self._read()
+                    await self._read(client)
                     if self._leftovers is not None:
                         memory.resume_epoch()
                         self._leftovers.start()
@@ -228,15 +229,21 @@ class TenantSync:
         drain = Drain(self._memory, self._queue, self._leftovers, errors=lambda: self.describe()["errors"])
         return await drain.drained(deleted, put or {}, timeout=timeout)
 
-    async def _read(self) -> None:
+    async def _read(self, client: Client) -> None:
         """Wait until both sides are read. Acting on one side alone would delete the other."""
         try:
             async with asyncio.timeout(self._around.timing.synced), asyncio.TaskGroup() as reads:
                 reads.create_task(self._around.host.read(self._memory))
                 for watch in self._watches:
                     reads.create_task(_synced(watch))
+                if self.tenant.fake_node is not None:
+                    reads.create_task(self._introduce(client))
         except TimeoutError as error:
             raise NotSynced(self._unread()) from error
+
+    async def _introduce(self, client: Client) -> None:
+        known = await introduction.fake_node(client, timing=self._around.timing, jitter=self._around.jitter)
+        self._memory.become(replace(self.tenant, fake_node=known))
 
     def _last_seen(self) -> str:
         lines = [

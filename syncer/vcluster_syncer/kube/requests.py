@@ -34,6 +34,11 @@ class Request:
         return f"{self.method} {self.path.partition('?')[0]}"
 
 
+def version() -> Request:
+    """Ask a server what it is."""
+    return Request(method="GET", path="/version")
+
+
 def _path(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 

@@ -16,6 +16,7 @@ from vcluster_syncer.translate import (
     csistoragecapacities,
     endpointslices,
     events,
+    fake_nodes,
     gatewayclasses,
     gateways,
     grpcroutes,
@@ -43,6 +44,7 @@ from vcluster_syncer.translate import (
 KINDS: Final[tuple[Kind, ...]] = (
     namespaces.KIND,
     namespaces.TO_HOST,
+    fake_nodes.KIND,
     nodes.KIND,
     priorityclasses.TO_HOST,
     priorityclasses.FROM_HOST,

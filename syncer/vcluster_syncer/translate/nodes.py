@@ -26,6 +26,7 @@ from vcluster_syncer.model import (
     PatchVirtual,
     Reference,
     Rule,
+    Switch,
     Tenant,
     UpdateVirtualStatus,
     World,
@@ -191,5 +192,10 @@ def _wakes(item: Object, world: World) -> Iterable[Reference]:
 
 # To write to nodes takes a right that only who has nodes of his own may have, so it is none of these.
 KIND = Kind(
-    resource=NODES, reconcile=reconcile, host_key=node_names.key_of, wakes=_wakes, host_rules=(Rule.to_read(NODES),)
+    resource=NODES,
+    reconcile=reconcile,
+    host_key=node_names.key_of,
+    wakes=_wakes,
+    switch=Switch("from_host", "nodes", on=True),
+    host_rules=(Rule.to_read(NODES),),
 )

@@ -7,7 +7,7 @@ the same grace, and the virtual pod disappears only once its host pod has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.model import (
@@ -22,6 +22,7 @@ from vcluster_syncer.model import (
     Kind,
     Object,
     PatchVirtual,
+    Reference,
     Rule,
     Tenant,
     UpdateVirtualStatus,
@@ -175,6 +176,12 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
     return actions
 
 
+def _wakes(pod: Object, world: World) -> Iterable[Reference]:
+    # Nodes that are made up are there for the pods on them.
+    if world.tenant.fake_node is not None and (node := pod["spec"].get("nodeName")):
+        yield NODES, Key("", node)
+
+
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
     return ownership.virtual_key(host, tenant, kind=PODS.kind)
 
@@ -184,6 +191,7 @@ KIND = Kind(
     reconcile=reconcile,
     host_key=_host_key,
     references=references.of_pod,
+    wakes=_wakes,
     companions=(SECRETS,),
     host_rules=(
         Rule.to_carry(PODS),

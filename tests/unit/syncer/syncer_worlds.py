@@ -72,10 +72,11 @@ def merge(target: Any, patch: Any) -> Any:
 class Worlds:
     """Both sides of one tenant; is a `World` for its kinds."""
 
-    def __init__(self, of: Tenant | None = None, *, on: Iterable[str] = ()) -> None:
-        """`on` are the switches to turn on, besides those that are by default."""
+    def __init__(self, of: Tenant | None = None, *, on: Iterable[str] = (), off: Iterable[str] = ()) -> None:
+        """`on` are the switches to turn on, besides those that are by default, `off` those to turn off."""
         self.tenant = of or tenant()
-        self.kinds = {kind.resource: kind for kind in selected(KINDS, dict.fromkeys(on, True))}
+        chosen = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+        self.kinds = {kind.resource: kind for kind in selected(KINDS, chosen)}
         self.now = 1_000_000.0
         self.here: dict[tuple[Resource, Key], dict[str, Any]] = {}
         self.there: dict[tuple[Resource, str], dict[str, Any]] = {}

@@ -5,6 +5,7 @@ import pytest
 from vcluster_syncer.config import load, parse_config, parse_tenant
 from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.isolation import Terms
+from vcluster_syncer.model import FakeNode
 
 CONFIG = {"host": {"kubeconfig": "/k"}, "admin": {"unix": "/s"}, "patrol_seconds": 60, "log_level": "debug"}
 TENANT = {
@@ -87,6 +88,18 @@ def test_a_tenant_may_share_nodes():
     assert not tenant(nodes={"mode": "shared"}).tenant.private_nodes
 
 
+def test_nodes_of_a_tenant_may_be_made_up():
+    assert tenant().tenant.fake_node is None
+    made = tenant(nodes={"mode": "fake"}).tenant
+    assert (made.private_nodes, made.fake_node) == (False, FakeNode())
+
+
+def test_what_a_lease_leaves_may_be_removed_in_the_background():
+    assert not tenant(drain="wait").tenant.drains_in_background
+    assert not tenant().tenant.drains_in_background
+    assert tenant(drain="background").tenant.drains_in_background
+
+
 def test_the_terms_of_a_tenant_are_read():
     assert tenant().terms == Terms()
     isolation = {
@@ -147,7 +160,8 @@ def test_what_of_the_host_a_tenant_is_shown():
         ({"from_host": {"secrets": {"*/a": "b/c"}}}, "stands for all names"),
         ({"from_host": {"configmaps": {"a/b": "c/d", "e/f": "c/d"}}}, "'c/d' is there twice"),
         ({"virtual": {}}, "tenant.virtual: kubeconfig is missing"),
-        ({"nodes": {"mode": "borrowed"}}, "mode must be private or shared, it is 'borrowed'"),
+        ({"nodes": {"mode": "borrowed"}}, "mode must be private, shared or fake, it is 'borrowed'"),
+        ({"drain": "later"}, "tenant: drain must be wait or background, it is 'later'"),
         ({"dns_service_ip": 5}, "dns_service_ip must be str or null"),
         ({"color": "red"}, "unknown color"),
     ],
