@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import json
 import os
+import secrets
 import ssl
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from pytest_vcluster.toolchain import Component
 from pytest_vcluster.toolchain.versions import ETCD_VERSION
 
 T = TypeVar("T")
-NAMESPACE, NAME, ADDRESS = "clusters", "vc-1", "10.1.2.3"
+NAMESPACE, ACCOUNT, ADDRESS = "clusters", "syncer", "10.1.2.3"
 LEASE = "the-run"
 _SECONDS = 90.0
 """Far longer than anything takes on a machine with nothing else to do."""
@@ -118,25 +119,12 @@ class Host:
     def token(self) -> str:
         """A new token of the pod's service account."""
         spec = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
-        path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NAME}/token"
+        path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}/token"
         return str(self.api.call("POST", path, spec)["status"]["token"])
 
-    def make_account(self, name: str = NAME) -> None:
+    def make_account(self, name: str = ACCOUNT) -> None:
         account = {"metadata": {"name": name}}
         self.api.call("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)
-
-    def make_owner(self) -> str:
-        """The root object of a cluster, anew; returns its uid."""
-        path = f"/api/v1/namespaces/{NAMESPACE}/services"
-        self.api.ask("DELETE", f"{path}/{NAME}")
-        service = {"metadata": {"name": NAME}, "spec": {"ports": [{"port": 443}]}}
-        return str(self.api.call("POST", path, service)["metadata"]["uid"])
-
-    def carried(self, plural: str) -> list[dict[str, Any]]:
-        """What the syncer made of a sort, but for what is on its way out."""
-        path = f"/api/v1/namespaces/{NAMESPACE}/{plural}?labelSelector=vcluster-syncer/tenant%3D{NAME}"
-        items: list[dict[str, Any]] = self.api.call("GET", path)["items"]
-        return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
 
 @contextlib.contextmanager
@@ -160,7 +148,7 @@ def host(directory: Path) -> Iterator[Host]:
         made = Host(_administrator(directory / "host", port), port, directory / "host" / "ca.crt")
         until(lambda: made.api.ask("GET", "/readyz")[0] == 200)
         made.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-        for account in (NAME, "default"):
+        for account in (ACCOUNT, "default"):
             made.make_account(account)
         yield made
 
@@ -174,6 +162,8 @@ def _administrator(directory: Path, port: int) -> Door:
 class Pod:
     """The parts of one pod; `start` starts each, in whatever order a test likes."""
 
+    name: str
+    """On the host; clusters of one name would fight for their objects."""
     directory: Path
     host: Host
     processes: Processes
@@ -190,6 +180,10 @@ class Pod:
         (self.account / "ca.crt").write_text(self.host.authority.read_text())
         self.show_token(self.host.token())
         self._make_certificates()
+        service = {"metadata": {"name": self.name}, "spec": {"ports": [{"port": 443}]}}
+        made = self.host.api.call("POST", f"/api/v1/namespaces/{NAMESPACE}/services", service)
+        self.owner = str(made["metadata"]["uid"])
+        """The uid of its root object on the host."""
         self._server = _api_server(
             _binary(Component.KUBE_APISERVER, VERSION),
             self.directory / "virtual",
@@ -223,7 +217,7 @@ class Pod:
         at = self.directory
         part = dict(self.changes)
         tenant = {
-            "name": NAME,
+            "name": self.name,
             "virtual": {"kubeconfig": str(at / "virtual" / "kubeconfig")},
             "kubernetes_service_ip": "10.100.112.1",
             "nodes": {"mode": "shared"},
@@ -247,7 +241,7 @@ class Pod:
                 "client_authority": str(at / "admin-ca.crt"),
             },
             "probes": {"address": "127.0.0.1", "port": self.probes_port},
-            "owner": NAME,
+            "owner": self.name,
             "pod": pod,
             **part,
         }
@@ -286,6 +280,12 @@ class Pod:
         for name in ("syncer", "kube-apiserver", "kube-controller-manager", "etcd"):
             self.start(name)
 
+    def carried(self, plural: str) -> list[dict[str, Any]]:
+        """What the syncer made of a sort on the host, but for what is on its way out."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/{plural}?labelSelector=vcluster-syncer/tenant%3D{self.name}"
+        items: list[dict[str, Any]] = self.host.api.call("GET", path)["items"]
+        return [item for item in items if "deletionTimestamp" not in item["metadata"]]
+
     def health(self) -> tuple[int, str]:
         status, text = self.admin.ask("GET", "/healthz")
         return status, text
@@ -305,7 +305,7 @@ def pod(directory: Path, host: Host, *, seed: Mapping[str, str] | None = None, *
     with contextlib.ExitStack() as stack:
         processes = Processes(directory, stack)
         try:
-            yield Pod(directory, host, processes, changes, seed)
+            yield Pod(f"vc-{secrets.token_hex(4)}", directory, host, processes, changes, seed)
         finally:
             # For pytest to show if the test fails.
             print(processes.log("syncer")[-6000:])

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from pod_case import ADDRESS, LEASE, NAME, NAMESPACE, host, pod, until
+from pod_case import ACCOUNT, ADDRESS, LEASE, NAMESPACE, host, pod, until
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -52,10 +52,8 @@ def directory():
 @pytest.fixture(scope="module")
 def cluster(the_host):
     """One cluster that runs, and is put back after use."""
-    owner = the_host.make_owner()
     pod_of = {"objects": [DNS, ROLE], "endpoints": ENDPOINTS}
     with place() as directory, pod(directory, the_host, pod=pod_of) as made:
-        made.owner = owner
         made.start_all()
         until(made.is_healthy)
         yield made
@@ -98,13 +96,13 @@ class TestStart:
 
     def test_pods_are_on_the_host_and_belong_to_the_owner(self, cluster):
         make_pod(cluster.virtual, "owned")
-        until(lambda: cluster.host.carried("pods"))
+        until(lambda: cluster.carried("pods"))
         for plural in ("pods", "services", "configmaps", "secrets"):
-            for made in cluster.host.carried(plural):
+            for made in cluster.carried(plural):
                 [reference] = made["metadata"]["ownerReferences"]
-                assert reference == {"apiVersion": "v1", "kind": "Service", "name": NAME, "uid": cluster.owner}
+                assert reference == {"apiVersion": "v1", "kind": "Service", "name": cluster.name, "uid": cluster.owner}
         cluster.virtual.call("DELETE", f"{PODS}/owned?gracePeriodSeconds=0")
-        until(lambda: not cluster.host.carried("pods"))
+        until(lambda: not cluster.carried("pods"))
 
     def test_the_admin_api_asks_for_a_certificate(self, cluster):
         assert cluster.admin.ask("GET", "/livez") == (200, "ok")
@@ -123,7 +121,7 @@ class TestStart:
 
     def test_it_starts_on_its_seed_and_says_what_it_waits_for(self, cluster, the_host, directory):
         cluster.virtual.call("POST", CONFIGMAPS, {"metadata": {"name": "of-the-seed"}})
-        seed = entries(cluster.admin.call("GET", f"/v1/tenants/{NAME}/state"))
+        seed = entries(cluster.admin.call("GET", f"/v1/tenants/{cluster.name}/state"))
         cluster.virtual.call("DELETE", f"{CONFIGMAPS}/of-the-seed")
         with pod(directory, the_host, seed=seed) as made:
             made.start("syncer")
@@ -139,22 +137,22 @@ class TestStart:
 
 class TestRecycling:
     def test_it_is_put_back_to_the_baseline_that_was_asked_for(self, cluster):
-        told = cluster.admin.call("POST", f"/v1/tenants/{NAME}/recycle")
+        told = cluster.admin.call("POST", f"/v1/tenants/{cluster.name}/recycle")
         assert told["reason"] == "no baseline was taken"
-        assert cluster.admin.call("POST", f"/v1/tenants/{NAME}/baseline")["pristine"]
+        assert cluster.admin.call("POST", f"/v1/tenants/{cluster.name}/baseline")["pristine"]
         before = names(cluster.virtual, CONFIGMAPS)
         make_pod(cluster.virtual, "left-over")
         cluster.virtual.call("POST", CONFIGMAPS, {"metadata": {"name": "left-over"}})
-        until(lambda: cluster.host.carried("pods"))
-        told = cluster.admin.call("POST", f"/v1/tenants/{NAME}/recycle")
+        until(lambda: cluster.carried("pods"))
+        told = cluster.admin.call("POST", f"/v1/tenants/{cluster.name}/recycle")
         assert told["pristine"], told
         assert names(cluster.virtual, CONFIGMAPS) == before
         assert names(cluster.virtual, PODS) == set()
 
     def test_what_was_written_is_told(self, cluster):
-        state = cluster.admin.call("GET", f"/v1/tenants/{NAME}/state")
+        state = cluster.admin.call("GET", f"/v1/tenants/{cluster.name}/state")
         revision = state["header"]["revision"]
-        path = f"/v1/tenants/{NAME}/changes?since={revision}"
+        path = f"/v1/tenants/{cluster.name}/changes?since={revision}"
         quiet = cluster.admin.call("GET", path)
         assert (quiet["changed"], quiet["total"]) == ([], len(state["kvs"]))
         cluster.virtual.call("POST", CONFIGMAPS, {"metadata": {"name": "written"}})
@@ -165,14 +163,14 @@ class TestRecycling:
 
     @pytest.mark.parametrize(("query", "status"), [("", 400), ("?since=soon", 400), ("?since=-1", 400)])
     def test_what_can_not_be_told_is_refused(self, cluster, query, status):
-        assert cluster.admin.ask("GET", f"/v1/tenants/{NAME}/changes{query}")[0] == status
+        assert cluster.admin.ask("GET", f"/v1/tenants/{cluster.name}/changes{query}")[0] == status
         assert cluster.admin.ask("GET", "/v1/tenants/other/state")[0] == 404
 
     def test_a_second_process_of_that_name_is_a_reason_not_to(self, cluster):
         first = cluster.processes.running["kube-controller-manager"]
         cluster.start("kube-controller-manager")
         try:
-            told = cluster.admin.call("POST", f"/v1/tenants/{NAME}/recycle")
+            told = cluster.admin.call("POST", f"/v1/tenants/{cluster.name}/recycle")
             assert not told["pristine"]
             assert told["reason"].startswith("2 processes were started as kube-controller-manager (")
         finally:
@@ -182,22 +180,21 @@ class TestRecycling:
 
 class TestHost:
     def test_a_token_that_is_refused_is_read_again(self, cluster, the_host):
-        account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NAME}"
+        account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}"
         the_host.api.call("DELETE", account)
         the_host.make_account()
         cluster.show_token(the_host.token())
         # The API server remembers for some seconds whom it let in.
         time.sleep(11)
         make_pod(cluster.virtual, "after")
-        until(lambda: cluster.host.carried("pods"), seconds=30)
+        until(lambda: cluster.carried("pods"), seconds=30)
         cluster.virtual.call("DELETE", f"{PODS}/after?gracePeriodSeconds=0")
-        until(lambda: not cluster.host.carried("pods"))
+        until(lambda: not cluster.carried("pods"))
 
 
 class TestEnd:
     @pytest.mark.parametrize("container", ["etcd", "kube-apiserver"])
     def test_who_lost_what_it_remembered_is_never_trusted_again(self, the_host, directory, container):
-        the_host.make_owner()
         with pod(directory, the_host) as made:
             made.start_all()
             until(made.is_healthy)
@@ -212,7 +209,6 @@ class TestEnd:
             until(lambda: made.says("can't be trusted any more"))
 
     def test_a_syncer_that_is_started_anew_goes_on(self, the_host, directory):
-        the_host.make_owner()
         with pod(directory, the_host) as made:
             made.start_all()
             until(made.is_healthy)
@@ -221,14 +217,12 @@ class TestEnd:
             make_pod(made.virtual, "meanwhile")
             made.start("syncer")
             until(made.is_healthy)
-            [found] = until(lambda: made.host.carried("pods"))
+            [found] = until(lambda: made.carried("pods"))
             assert found["metadata"]["annotations"]["vcluster-syncer/name"] == "meanwhile"
             assert "kept" in names(made.virtual, CONFIGMAPS)
 
     def test_it_deletes_its_owner_when_the_lease_is_renewed_no_more(self, the_host, directory):
-        the_host.make_owner()
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-        owner = f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}"
         the_host.api.call("POST", leases, {"metadata": {"name": LEASE}, "spec": {}})
         ended = threading.Event()
 
@@ -244,6 +238,7 @@ class TestEnd:
         renewing.start()
         try:
             with pod(directory, the_host, heartbeat={"lease": LEASE, "seconds": 4}) as made:
+                owner = f"/api/v1/namespaces/{NAMESPACE}/services/{made.name}"
                 made.start_all()
                 until(made.is_healthy)
                 time.sleep(6)
