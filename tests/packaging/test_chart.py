@@ -138,6 +138,15 @@ def test_the_api_server_of_a_seeded_cluster_is_ready_without_what_the_seed_bring
     assert path(standalone) == "/readyz"
 
 
+def test_only_a_seed_is_waited_for(plugins, standalone):
+    def servers(objects: list[dict[str, Any]]) -> list[str]:
+        return [each for each in containers(objects)["kube-apiserver"]["args"] if each.startswith("--etcd-servers=")]
+
+    assert servers(plugins) == [f"--etcd-servers=unix://{RUN}/store.sock"]
+    assert servers(standalone) == [f"--etcd-servers=unix://{etcd.socket(RUN)}"]
+    assert servers(rendered({"store": {"mode": "sqlite"}})) == [f"--etcd-servers=unix://{etcd.socket(RUN)}"]
+
+
 def test_tokens_let_in_only_where_nobody_brought_certificates(plugins, standalone):
     def flags(objects: list[dict[str, Any]]) -> str:
         return " ".join(containers(objects)["kube-apiserver"]["args"])

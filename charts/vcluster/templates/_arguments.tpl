@@ -29,7 +29,8 @@
 {{- end -}}
 
 {{- define "vcluster.arguments.kine" -}}
-- --endpoint=sqlite://{{ include "vcluster.dataFolder" . }}/state.db?_journal=WAL&cache=shared&_busy_timeout=30000&_txlock=immediate
+{{- $synchronous := ternary "NORMAL" "OFF" .Values.store.persistence.enabled }}
+- --endpoint=sqlite://{{ include "vcluster.dataFolder" . }}/state.db?_journal_mode=WAL&_busy_timeout=30000&_synchronous={{ $synchronous }}&_txlock=immediate&cache=shared
 - --listen-address=unix:///run/vcluster/etcd.sock
 - --metrics-bind-address=0
 {{- include "vcluster.extraArgs" .Values.kine.extraArgs }}
@@ -47,7 +48,9 @@
 - --etcd-keyfile=/etc/vcluster/store/tls.key
 {{- end }}
 {{- else }}
-- --etcd-servers=unix:///run/vcluster/store.sock
+{{- /* A link that the syncer makes when the seed is in. Where there is none it is not waited for: the API server tries
+again only after 1 s, 1.6 s, 2.6 s and so on. */}}
+- --etcd-servers=unix:///run/vcluster/{{ ternary "store.sock" "etcd.sock" (not (empty .Values.seed.secret)) }}
 - --etcd-prefix=/registry
 {{- end }}
 - --etcd-compaction-interval={{ include "vcluster.compactionInterval" . }}
