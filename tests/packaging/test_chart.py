@@ -147,6 +147,23 @@ def test_only_a_seed_is_waited_for(plugins, standalone):
     assert servers(rendered({"store": {"mode": "sqlite"}})) == [f"--etcd-servers=unix://{etcd.socket(RUN)}"]
 
 
+@pytest.mark.parametrize(
+    ("values", "needed"),
+    [
+        ({}, ["etcd", "kube-apiserver"]),
+        ({"store": {"mode": "sqlite"}}, ["kine", "kube-apiserver"]),
+        ({"store": {"mode": "external", "external": {"endpoints": ["http://etcd:2379"]}}}, ["kube-apiserver"]),
+    ],
+)
+def test_who_is_held_back_is_so_while_those_before_live(values, needed):
+    hook = containers(rendered(values))["syncer"]["lifecycle"]["postStart"]["exec"]["command"]
+    assert hook == [
+        *("python", "-m", "vcluster_syncer.awaiting", "--kubeconfig=/etc/vcluster/pki/kubeconfig"),
+        *(f"--while={command}" for command in needed),
+        *("/readyz", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:coredns"),
+    ]
+
+
 def test_tokens_let_in_only_where_nobody_brought_certificates(plugins, standalone):
     def flags(objects: list[dict[str, Any]]) -> str:
         return " ".join(containers(objects)["kube-apiserver"]["args"])

@@ -3,6 +3,7 @@
 import http.server
 import json
 import threading
+import time
 
 import pytest
 from vcluster_syncer import awaiting
@@ -66,6 +67,30 @@ def test_gives_up_without_failing_and_says_what_it_saw_last(server, tmp_path, ca
 def test_nobody_listening_is_waited_for_too(tmp_path, capsys):
     assert awaiting.main([config(tmp_path, 1), "--timeout=0.1", "/readyz"]) == 0
     assert "ConnectionRefusedError" in capsys.readouterr().err
+
+
+def processes(tmp_path, *commands):
+    for pid, command in enumerate(commands, 7):
+        directory = tmp_path / "proc" / str(pid)
+        directory.mkdir(parents=True)
+        (directory / "cmdline").write_bytes(f"/usr/bin/{command}\0--flag".encode())
+        (directory / "stat").write_text(f"{pid} ({command}) S " + "0 " * 40)
+    return f"--processes={tmp_path / 'proc'}"
+
+
+def test_ends_when_what_it_waits_for_has_died(tmp_path, capsys):
+    there = processes(tmp_path, "etcd", "pause")
+    begun = time.monotonic()
+    assert awaiting.main([config(tmp_path, 1), there, "--while=etcd", "--while=kube-apiserver", "/readyz"]) == 0
+    assert "and there is no kube-apiserver" in capsys.readouterr().err
+    assert time.monotonic() - begun < 30
+
+
+def test_waits_while_it_lives(tmp_path, capsys):
+    there = processes(tmp_path, "etcd", "kube-apiserver")
+    needed = ["--while=etcd", "--while=kube-apiserver"]
+    assert awaiting.main([config(tmp_path, 1), there, *needed, "--timeout=0.6", "/readyz"]) == 0
+    assert "after 0.6 s" in capsys.readouterr().err
 
 
 def test_a_kubeconfig_that_can_not_be_read_does_not_end_the_syncer(tmp_path, capsys):
