@@ -6,6 +6,7 @@ what it knows. Only what could not be merged is refused here, with file and line
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,8 @@ def merged(document: Mapping[str, Any], *, folder: Path, mark: str) -> dict[str,
 
 
 def rendered(document: Mapping[str, Any]) -> str:
-    """The configuration as kind reads it."""
-    return yaml.safe_dump(dict(document), sort_keys=False)
+    """The configuration as kind reads it: YAML, of which JSON is a part."""
+    return json.dumps(document, indent=2, default=str)
 
 
 def _wrong(path: Path, line: int | None, problem: str) -> SettingsError:
