@@ -47,6 +47,9 @@ class Settings:
     service_range: str
     pki: Path
     disabled_admission: tuple[str, ...] = ()
+    audit_policy: Path | None = None
+    """What to note in `audit_log`; None notes nothing."""
+    audit_log: Path | None = None
 
 
 def component(binary: Path, settings: Settings) -> Component:
@@ -96,6 +99,8 @@ def component(binary: Path, settings: Settings) -> Component:
     }
     if settings.disabled_admission:
         arguments["disable-admission-plugins"] = ",".join(settings.disabled_admission)
+    if settings.audit_policy is not None:
+        arguments |= {"audit-policy-file": str(settings.audit_policy), "audit-log-path": str(settings.audit_log)}
     return Component(
         name=f"{settings.name}/kube-apiserver",
         binary=binary,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 
-from pytest_vcluster.controlplane import key_maker, kube_apiserver, kube_controller_manager, kubeconfig
+from pytest_vcluster.controlplane import audit, key_maker, kube_apiserver, kube_controller_manager, kubeconfig
 from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.datastore import Datastore
@@ -48,6 +49,8 @@ class PlaneSettings:
     hostpath_provisioner: bool = False
     ready_path: str = kube_apiserver.READY_PATH
     make_keys: Callable[[str, Sequence[str]], KeyMaterial] = key_maker.make_here
+    audited: bool = False
+    """Whether the API server notes what a recycler has to know; see `audit`."""
 
     @property
     def pki(self) -> Path:
@@ -58,6 +61,16 @@ class PlaneSettings:
     def etcd_prefix(self) -> str:
         """Where this control plane's keys are."""
         return f"/{self.name}/"
+
+    @property
+    def audit_policy(self) -> Path | None:
+        """What its API server notes, if it does."""
+        return self.directory / "audit-policy.json" if self.audited else None
+
+    @property
+    def audit_log(self) -> Path | None:
+        """Where its API server notes that; the file is there once there was something to note."""
+        return self.directory / "audit.log" if self.audited else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,6 +138,8 @@ async def running(
                 service_range=settings.service_range,
                 pki=settings.pki,
                 disabled_admission=settings.disabled_admission,
+                audit_policy=settings.audit_policy,
+                audit_log=settings.audit_log,
             ),
         )
         started.append(await starter.start(apiserver))
@@ -169,6 +184,8 @@ def _prepare(settings: PlaneSettings) -> ControlPlane:
         write_private(pki / f"{name}.key", pair.key)
     write_private(pki / "service-accounts.key", material.signing.private)
     write_private(pki / "service-accounts.pub", material.signing.public)
+    if settings.audit_policy is not None:
+        write_private(settings.audit_policy, json.dumps(audit.policy()))
     servers, admin = material.pairs["server-ca"], material.pairs["admin"]
     config = settings.directory / "kubeconfig"
     write_private(

@@ -223,6 +223,7 @@ class EmbeddedBackplane:
             controllers=kube_controller_manager.virtual_controllers(found[Component.KUBE_APISERVER].version),
             timeout=self._settings.timeout,
             make_keys=self._make_keys,
+            audited=True,
         )
 
     def _take_range(self) -> ServiceRange:

@@ -103,6 +103,7 @@ class EmbeddedHost:
                 prefix=virtual.settings.etcd_prefix,
                 freeze=[virtual.controller_manager.pid],
                 rest=[component.pid for component in virtual.components],
+                audit=virtual.settings.audit_log,
             ),
             gateway=syncer.endpoint(beside(virtual.address, KUBELET_PORT), pki=virtual.settings.pki),
         )

@@ -102,6 +102,10 @@ class Recyclable(ABC):
         """Have everybody who remembers objects by their uid learn the cluster anew."""
 
     @abstractmethod
+    async def _renewed(self, outcome: dict[str, Any]) -> dict[str, Any]:
+        """Replace a controller manager that `outcome` calls outdated; what came of recycling with the new one."""
+
+    @abstractmethod
     def _worn(self) -> str:
         """Why the cluster should not be used any more though it is pristine."""
 
@@ -135,7 +139,7 @@ class Recyclable(ABC):
         """Go back to a checkpoint; returns what somebody kept writing meanwhile, in words."""
         try:
             outcome = await self._order(functools.partial(syncer.restore, checkpoint=checkpoint))
-            if outcome["revived"]:
+            if outcome["revived"] or outcome["outdated"]:
                 await self._forget_what_ended()
         except (OSError, HTTPException, ApiError) as error:
             raise ProvisionError(f"The checkpoint could not be restored: {_reason(error)}") from error
@@ -160,6 +164,8 @@ class Recyclable(ABC):
         self._verified = None
         try:
             outcome = await self._order(functools.partial(syncer.recycled, read_before=before))
+            if outcome["outdated"]:
+                outcome = await self._renewed(outcome)
         except (OSError, HTTPException, ApiError) as error:
             return f"the recycler failed: {_reason(error)}"
         if not outcome["pristine"]:

@@ -136,12 +136,16 @@ def guarded_kubelet(address: Address, *, pki: Path, behind: Address, namespace: 
     return {"endpoint": endpoint(address, pki=pki), "behind": upstream}
 
 
-def recycle(*, etcd: Path, prefix: str, freeze: Sequence[int], rest: Sequence[int]) -> dict[str, object]:
+def recycle(
+    *, etcd: Path, prefix: str, freeze: Sequence[int], rest: Sequence[int], audit: Path | None
+) -> dict[str, object]:
     """Describe how a tenant is put back: its keys begin with `prefix`.
 
-    The processes `freeze` stand still meanwhile, and `rest` must have nothing left to do in the end.
+    The processes `freeze` stand still meanwhile, and `rest` must have nothing left to do in the end; `audit` is the
+    API server's log of requests.
     """
-    return {"etcd": str(etcd), "prefix": prefix, "freeze": list(freeze), "rest": list(rest)}
+    told: dict[str, object] = {"etcd": str(etcd), "prefix": prefix, "freeze": list(freeze), "rest": list(rest)}
+    return told if audit is None else {**told, "audit": str(audit)}
 
 
 async def answering(process: RunningComponent, directory: Path, *, timeout: float) -> None:
@@ -184,6 +188,11 @@ def recycled(connect: Connect, name: str, *, timeout: float, read_before: object
     A tenant without a baseline goes back to what etcd said of it when it was `read_before` it was used.
     """
     return _call(connect, "POST", f"/v1/tenants/{name}/recycle", read_before, timeout=timeout)
+
+
+def replaced(connect: Connect, name: str, *, freeze: Sequence[int], timeout: float) -> dict[str, Any]:
+    """Put a tenant back whose controller manager was replaced by the process `freeze`, once that works."""
+    return _call(connect, "POST", f"/v1/tenants/{name}/replaced", {"freeze": list(freeze)}, timeout=timeout)
 
 
 def checkpoint(connect: Connect, name: str, *, timeout: float) -> dict[str, Any]:

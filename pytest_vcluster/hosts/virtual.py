@@ -90,9 +90,17 @@ class VirtualCluster(Recyclable):
 
     async def _forget_what_ended(self) -> None:
         # Controller manager and syncer keep track of objects by uid, and saw the end of some that are there again.
+        fresh = await self._replace_controller_manager()
+        await self._order(functools.partial(syncer.restart, freeze=[fresh.pid]))
+
+    async def _renewed(self, outcome: dict[str, Any]) -> dict[str, Any]:
+        fresh = await self._replace_controller_manager()
+        return await self._order(functools.partial(syncer.replaced, freeze=[fresh.pid]))
+
+    async def _replace_controller_manager(self) -> RunningComponent:
         fresh = await self.plane.restart_controller_manager()
         self._watch(fresh)
-        await self._order(functools.partial(syncer.restart, freeze=[fresh.pid]))
+        return fresh
 
     def _worn(self) -> str:
         grown = resident_bytes(self.plane.components[0].pid)

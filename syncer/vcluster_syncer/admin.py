@@ -18,6 +18,9 @@ The one rule: it is a doorway. It reads a request, calls `Tenants`, and says in 
     POST   /v1/tenants/{name}/recycle   200, back at the baseline or not: `pristine`, `reason`, what was done and how
                                long each step took; 404 unknown. For a tenant that was used before it was carried,
                                the body is what its etcd held before that, as it answers
+                               (`outdated`: its controller manager must be replaced)
+    POST   /v1/tenants/{name}/replaced  200 as after `recycle`, once its new controller manager, the processes
+                               `{"freeze": [pid, ...]}`, works; 404 unknown
     POST   /v1/tenants/{name}/checkpoint     200 `{"checkpoint": ...}`; 404 unknown
     POST   /v1/tenants/{name}/restore        200, back at `{"checkpoint": ...}`: what was done; 404 unknown
     GET    /v1/tenants/{name}/state          200, what its etcd answers to whoever reads all its keys; 404 unknown
@@ -177,6 +180,7 @@ class _Doorway:
         app.router.add_delete("/v1/tenants/{name}", self.remove)
         app.router.add_post("/v1/tenants/{name}/baseline", self.capture)
         app.router.add_post("/v1/tenants/{name}/recycle", self.recycle)
+        app.router.add_post("/v1/tenants/{name}/replaced", self.replaced)
         app.router.add_post("/v1/tenants/{name}/checkpoint", self.checkpoint)
         app.router.add_post("/v1/tenants/{name}/restore", self.restore)
         app.router.add_get("/v1/tenants/{name}/state", self.state)
@@ -238,6 +242,12 @@ class _Doorway:
             if body:
                 return _json(await self._recyclers.recycle_unseen(name, parse_read_before(body)))
             return _json(await self._recyclers.recycle(name))
+
+    async def replaced(self, request: web.Request) -> web.Response:
+        """Bring a tenant with a new controller manager back to its baseline."""
+        name, freeze = request.match_info["name"], parse_restart(await request.read(), order="replaced")
+        async with self._gateways.shut(name):
+            return _json(await self._recyclers.recycle_awake(name, freeze=freeze))
 
     async def checkpoint(self, request: web.Request) -> web.Response:
         """Take a checkpoint."""

@@ -85,5 +85,6 @@ def _target(config: TenantConfig) -> Target:
         prefix=recycle.prefix,
         freeze=recycle.freeze,
         rest=recycle.rest,
+        audit=recycle.audit,
         commands=by if by.freeze or by.rest else None,
     )

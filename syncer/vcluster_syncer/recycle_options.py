@@ -30,6 +30,8 @@ class RecycleConfig:
     """Both by what they were started as, where their ids are not known beforehand."""
     processes: Path = Path("/proc")
     """Where the system lists its processes."""
+    audit: Path | None = None
+    """The API server's audit log, by the policy that `recycle.requests` needs; None if it keeps none."""
 
 
 def parse_recycle(tenant: Fields) -> RecycleConfig | None:
@@ -50,6 +52,7 @@ def parse_recycle(tenant: Fields) -> RecycleConfig | None:
         freeze_commands=by.commands("freeze"),
         rest_commands=by.commands("rest"),
         processes=Path(by.take("directory", str, "/proc")),
+        audit=Path(audit) if (audit := fields.take("audit", str, "")) else None,
     )
     for part in (by, fields):
         part.nothing_else()
@@ -71,9 +74,9 @@ def parse_restore(body: bytes) -> str:
     return name
 
 
-def parse_restart(body: bytes) -> tuple[int, ...]:
+def parse_restart(body: bytes, *, order: str = "restart") -> tuple[int, ...]:
     """Read which processes are to be frozen from now on."""
-    fields = Fields(parse_json(body, "restart"), "restart")
+    fields = Fields(parse_json(body, order), order)
     pids = _parse_pids(fields, "freeze")
     fields.nothing_else()
     return pids

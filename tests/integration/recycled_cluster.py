@@ -66,6 +66,10 @@ class RecycledCluster:
         """What the syncer said of a recycling, in full."""
         return syncer.recycled(syncer.connector(self.directory), self.cluster.name, timeout=60)
 
+    def freeze(self, pid):
+        """Tell the syncer of a new controller manager, which is to stand still while the cluster is put back."""
+        syncer.restart(self.directory, self.cluster.name, freeze=[pid], timeout=60)
+
     def differences(self):
         """How the cluster differs from what it was when it was fresh."""
         return differences(self.fresh, read(self.client, with_schema=self.fresh.has_other_schema))

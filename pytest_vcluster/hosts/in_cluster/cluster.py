@@ -114,6 +114,11 @@ class PodCluster(Recyclable):
     async def _forget_what_ended(self) -> None:
         await self._order(_restarted)
 
+    async def _renewed(self, outcome: dict[str, Any]) -> dict[str, Any]:
+        # The API server of a pod keeps no audit log, so any definition calls the controller manager outdated. A pod
+        # takes seconds to restart one, and longer each time: it stays.
+        return outcome
+
     def _worn(self) -> str:
         # The pod's memory limit is the kubelet's business; who outgrows it dies, and a lease is told.
         return ""

@@ -182,6 +182,33 @@ class Barrier:
         except KubeError as error:
             raise NotReached(f"the Service that had a node port allocated can't be deleted: {error}") from error
 
+    async def controllers(self, name: str) -> None:
+        """Wait until the controller manager has collected the garbage and counted for the quota `name`.
+
+        Of all its controllers, the two that begin last: they wait until they see every kind there is.
+        """
+
+        async def uncollected() -> str:
+            try:
+                await self._client.send(canary_objects.look_at("configmaps", name))
+            except NotFound:
+                return ""
+            except KubeError as error:
+                return str(error)
+            return "it is still there"
+
+        async def uncounted() -> str:
+            try:
+                found = await self._client.send(canary_objects.look_at("resourcequotas", name))
+            except KubeError as error:
+                return str(error)
+            return "" if found.get("status", {}).get("used") else "nothing is known to be used"
+
+        await asyncio.gather(
+            self._until(uncollected, "garbage to be collected", pause=_SLOW_POLL_SECONDS),
+            self._until(uncounted, "a quota to be counted for", pause=_SLOW_POLL_SECONDS),
+        )
+
     async def discovery(self) -> None:
         """Wait until the API server serves the baseline's kinds, no more and no less."""
         expected = self._baseline.documents

@@ -29,12 +29,14 @@ from vcluster_syncer.recycle.canary_objects import (
     ingress_class,
     may_get,
     mutating_policy,
+    orphan,
     pod,
     priority_class,
     quota,
     roles,
     runtime_class,
     storage_class,
+    unaccounted,
     validating_policy,
     webhook,
 )
@@ -75,6 +77,11 @@ def stored(canaries: Mapping[str, Canary]) -> dict[bytes, bytes]:
     return {
         key.encode(): orjson.dumps(value) for name, canary in canaries.items() for key, value in canary.objects(name)
     }
+
+
+def of_controllers(name: str) -> dict[bytes, bytes]:
+    """Make the keys and values of what a controller manager that works sees to at once; see `Barrier.controllers`."""
+    return {key.encode(): orjson.dumps(value) for key, value in (*orphan(name), *unaccounted(name))}
 
 
 def is_canary(key: bytes) -> bool:

@@ -211,6 +211,27 @@ def quota(name: str) -> Stored:
     return ((f"resourcequotas/{NAMESPACE}/{name}", quota),)
 
 
+def unaccounted(name: str) -> Stored:
+    """Store a quota of which nobody has told yet how much is used."""
+    quota = _stored_object(
+        "v1", "ResourceQuota", name, namespace=NAMESPACE, spec={"hard": {"count/configmaps": "9999"}}
+    )
+    return ((f"resourcequotas/{NAMESPACE}/{name}", quota),)
+
+
+def orphan(name: str) -> Stored:
+    """Store a ConfigMap whose owner does not exist: garbage."""
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": name + "-owner", "uid": str(uuid4())}
+    stored = _stored_object("v1", "ConfigMap", name, namespace=NAMESPACE)
+    stored["metadata"]["ownerReferences"] = [owner]
+    return ((f"configmaps/{NAMESPACE}/{name}", stored),)
+
+
+def look_at(plural: str, name: str) -> Request:
+    """Get the canary `name` of a core collection."""
+    return Request(method="GET", path=f"/api/v1/namespaces/{NAMESPACE}/{plural}/{name}")
+
+
 def config_map(name: str) -> Request:
     """Ask whether a ConfigMap could be created."""
     return _dry_run(f"/api/v1/namespaces/{NAMESPACE}/configmaps", "v1", "ConfigMap", name)

@@ -17,18 +17,19 @@ from typing import Any, Protocol
 
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError
-from vcluster_syncer.recycle import barrier, rest
+from vcluster_syncer.recycle import barrier, canaries, canary_objects, rest
 from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
 from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
 from vcluster_syncer.recycle.processes import Commands
+from vcluster_syncer.recycle.requests import Requests, Unreadable
 from vcluster_syncer.recycle.stored import Baseline, Listing, Outcome, object_of, shown
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
 
 _MIRRORED = (b"minions/",)
 _WRITTEN_LATE = (b"configmaps/kube-system/extension-apiserver-authentication",)
 """Written by the API server itself, perhaps a moment after it is ready, and again whenever it is missing."""
-_CLOSED = (NotPristine, NotReached, NotFrozen, StoreError, KubeError)
+_CLOSED = (NotPristine, NotReached, NotFrozen, StoreError, KubeError, Unreadable)
 """What closes the way back."""
 _DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
 _API_SERVICES, _SOMEBODY_ELSES = b"apiregistration.k8s.io/apiservices/", b'"service":{'
@@ -57,6 +58,8 @@ class Target:
     """Which processes must have come to rest in the end."""
     commands: Commands | None = None
     """By what both are found each time, in the place of ids: where they are replaced without anybody telling us."""
+    audit: Path | None = None
+    """Where the API server notes what it was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,8 @@ class Limits:
     settling: float = 20.0
     barrier: float = 5.0
     drained: float = 10.0
+    awake: float = 30.0
+    """So long a new controller manager may take until it works."""
     restless: float = 0.5
 
 
@@ -98,9 +103,10 @@ class Recycler:
         self._limits = limits
         self._on_step = on_step
         self._plain = plain
+        self._requests = Requests(target.audit)
         self._baseline: Baseline | None = None
         self._served: Served | None = None
-        self._checkpoints: dict[str, tuple[Baseline, Served]] = {}
+        self._checkpoints: dict[str, tuple[Baseline, Served, int]] = {}
         self._seconds: dict[str, float] = {}
 
     @classmethod
@@ -147,6 +153,7 @@ class Recycler:
         if _is_plain(taken):
             self._plain[self._served.documents[barrier.VERSION]] = self._served
         self._baseline = taken
+        self._requests.begin()
         return Outcome(pristine=True, revision=taken.revision, keys=len(taken.values))
 
     async def recycle_unseen(self, read_before: Mapping[str, Any]) -> Outcome:
@@ -169,12 +176,14 @@ class Recycler:
         back = WayBack(self._etcd, wait, before, leave=_MIRRORED + late)
         try:
             await self._go(back)
+            outdated = self._requests.outdated(redefined=back.redefined)
             with self._step("nodes"):
                 await self._renew_nodes()
             taken = await self.capture()
         except _CLOSED as error:
             return Outcome(pristine=False, reason=str(error), written=back.written, rounds=back.rounds)
-        return replace(taken, written=back.written, rounds=back.rounds, seconds=dict(self._seconds))
+        seconds = dict(self._seconds)
+        return replace(taken, outdated=outdated, written=back.written, rounds=back.rounds, seconds=seconds)
 
     async def _renew_nodes(self) -> None:
         """Have the syncer mirror the nodes again: whatever the test did to them is gone with them."""
@@ -192,7 +201,7 @@ class Recycler:
         """Remember the present state, whatever is under way in it; returns the name to `restore` it by."""
         name = secrets.token_hex(4)
         taken = await self._etcd.baseline()
-        self._checkpoints[name] = (taken, await self._ask_served(taken))
+        self._checkpoints[name] = (taken, await self._ask_served(taken), self._requests.mark())
         return name
 
     async def restore(self, name: str) -> Outcome:
@@ -200,7 +209,7 @@ class Recycler:
 
         What they write meanwhile may be undone for `Limits.restless` seconds; then they have the last word.
         """
-        taken, served = self._checkpoints[name]
+        taken, served, mark = self._checkpoints[name]
         back = WayBack(self._etcd, Barrier(self._client, served, timeout=self._limits.barrier), taken, revive=True)
         restless = ""
         self._find_processes()
@@ -218,6 +227,7 @@ class Recycler:
             await asyncio.sleep(self._limits.quiet)
         return Outcome(
             pristine=not restless,
+            outdated=self._requests.outdated(redefined=back.redefined, since=mark),
             restless=restless,
             revived=tuple(sorted(key.decode(errors="replace") for key in back.revived)),
             written=back.written,
@@ -241,6 +251,20 @@ class Recycler:
         self._rest = tuple(pid for pid in self._rest if pid not in self._freeze) + tuple(pids)
         self._freeze = tuple(pids)
 
+    async def recycle_awake(self, pids: Sequence[int]) -> Outcome:
+        """Recycle once the new controller manager works, which runs as `pids` now."""
+        self.freeze_others(pids)
+        if self._served is None:
+            return Outcome(pristine=False, reason="no baseline was taken")
+        wait = Barrier(self._client, self._served, timeout=self._limits.awake)
+        try:
+            name = f"{canary_objects.PREFIX}{secrets.token_hex(4)}"
+            await self._etcd.commit(put=canaries.of_controllers(name), delete=())
+            await wait.controllers(name)
+        except _CLOSED as error:
+            return Outcome(pristine=False, reason=f"its new controller manager does not work: {error}")
+        return await self.recycle()
+
     async def _ask_served(self, taken: Baseline) -> Served:
         definitions = [value for key, value in taken.values.items() if key.startswith(_DEFINITIONS)]
         return await barrier.served_completely(self._client, definitions, timeout=self._limits.barrier)
@@ -253,14 +277,17 @@ class Recycler:
             return Outcome(pristine=False, reason="no baseline was taken")
         wait = Barrier(self._client, self._served, timeout=self._limits.barrier)
         back = WayBack(self._etcd, wait, self._baseline)
-        reason = ""
+        reason, outdated = "", False
         try:
             await self._go(back)
+            outdated = self._requests.outdated(redefined=back.redefined)
+            self._requests.begin()
         except _CLOSED as error:
             reason = str(error)
         return Outcome(
             pristine=not reason,
             reason=reason,
+            outdated=outdated,
             revision=self._baseline.revision,
             keys=len(self._baseline.values),
             written=back.written,
@@ -277,6 +304,7 @@ class Recycler:
         with self._step("freeze"), frozen(self._freeze):
             with self._step("reset"):
                 await back.sweep()
+                self._heed(back)
             with self._step("barrier"):
                 await back.confirm()
         with self._step("drain"):
@@ -290,6 +318,11 @@ class Recycler:
         with self._step("verify"):
             await back.verify()
             await self._etcd.prove_writable()
+
+    def _heed(self, back: WayBack) -> bool:
+        """Have the way back confirm what was asked since the last look; tells whether there is any of that."""
+        news = self._requests.news()
+        return back.heed(frozenset(news.collections), frozenset(news.namespaces))
 
     async def _drain(self, back: WayBack) -> None:
         deleted, put = (
@@ -306,7 +339,8 @@ class Recycler:
             before = rest.work_of(self._rest, states=False)
             await asyncio.sleep(self._limits.quiet if rest.can_tell() else self._limits.quiet_blindly)
             idle = rest.at_rest(before, rest.work_of(self._rest))
-            if await back.sweep():
+            noticed = self._heed(back)
+            if await back.sweep() or noticed:
                 await back.confirm()
                 await self._drain(back)
                 await back.confirm_discovery()

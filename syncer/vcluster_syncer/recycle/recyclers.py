@@ -119,6 +119,12 @@ class Recyclers:
             kept.recycler.freeze_others(freeze)
             await self._tenants.restart(name)
 
+    async def recycle_awake(self, name: str, *, freeze: Sequence[int]) -> Outcome:
+        """Have the tenant a new controller manager, the processes `freeze`; see `Recycler.recycle_awake`."""
+        kept = self._of(name)
+        async with kept.turn:
+            return await kept.recycler.recycle_awake(freeze)
+
     def _of(self, name: str) -> _Kept:
         kept = self._kept.get(name)
         if kept is None:

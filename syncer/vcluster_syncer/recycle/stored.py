@@ -154,6 +154,8 @@ class Outcome:
     """How many keys the baseline has."""
     revived: tuple[str, ...] = ()
     """Objects that were deleted and are back with the uid they had: who saw them end must start anew."""
+    outdated: bool = False
+    """Whether the controller manager goes by definitions that were put away: it must be replaced."""
     restless: str = ""
     """What somebody kept writing while a checkpoint was restored."""
     written: int = 0

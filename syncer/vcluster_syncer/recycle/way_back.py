@@ -13,7 +13,17 @@ import sys
 from vcluster_syncer.recycle import canaries, canary_objects
 from vcluster_syncer.recycle.barrier import SHAPING, Barrier
 from vcluster_syncer.recycle.etcd import Etcd
-from vcluster_syncer.recycle.stored import Baseline, Plan, Stamp, assess, collections_of, first_part, shown, without
+from vcluster_syncer.recycle.stored import (
+    IRREVERSIBLE,
+    Baseline,
+    Plan,
+    Stamp,
+    assess,
+    collections_of,
+    first_part,
+    shown,
+    without,
+)
 
 _NAMESPACES = b"namespaces/"
 _PORT_RANGE = "ranges"
@@ -44,6 +54,8 @@ class WayBack:
         self._unconfirmed: set[str] = set()
         self._deleted_namespaces: set[bytes] = set()
         self.reshaped = False
+        self.redefined = False
+        """Whether definitions were put back, waited for or not."""
         self.deleted: dict[bytes, int] = {}
         """What was deleted, and at which revision it was last."""
         self.put: dict[bytes, int] = {}
@@ -72,6 +84,21 @@ class WayBack:
             if self._revive and rounds == _MOST_ROUNDS:
                 break
         return rounds > 0
+
+    def heed(self, collections: frozenset[str], deleted_namespaces: frozenset[bytes]) -> bool:
+        """Confirm these too, which the data store may not show to have changed; tells whether there are any."""
+        irreversible = [each.encode() for each in sorted(collections) if f"{each}/".encode() in IRREVERSIBLE]
+        if irreversible:
+            raise NotPristine(f"what was there for a while can't be undone in place: {shown(irreversible)}")
+        gone = {name for name in deleted_namespaces if _NAMESPACES + name not in self._baseline.stamps}
+        self._unconfirmed |= collections
+        self._deleted_namespaces |= gone
+        self._note_shape(collections)
+        return bool(collections or gone)
+
+    def _note_shape(self, touched: frozenset[str]) -> None:
+        if touched & SHAPING:
+            self.reshaped = self.redefined = True
 
     async def confirm(self) -> None:
         """Wait until authorization, admission and allocation work by what was written."""
@@ -136,7 +163,7 @@ class WayBack:
         self.revived.update(plan.reborn)
         touched = collections_of(key for key in plan.keys if not canaries.is_canary(key))
         self._unconfirmed |= touched
-        self.reshaped = self.reshaped or bool(touched & SHAPING)
+        self._note_shape(touched)
         self._deleted_namespaces |= {
             key.removeprefix(_NAMESPACES) for key in plan.delete if key.startswith(_NAMESPACES)
         }

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_vcluster.controlplane import etcd, kube_apiserver, kube_controller_manager, kube_scheduler, kwok
+from pytest_vcluster.controlplane import audit, etcd, kube_apiserver, kube_controller_manager, kube_scheduler, kwok
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import describe_exit, flags
 from pytest_vcluster.controlplane.simulated_containers import Containers
@@ -37,6 +37,24 @@ def test_the_api_server_checks_who_may_do_what():
     assert apiserver()["authorization-mode"] == "Node,RBAC"
     assert "disable-admission-plugins" not in apiserver()
     assert apiserver(disabled_admission=("ServiceAccount",))["disable-admission-plugins"] == "ServiceAccount"
+
+
+def test_the_api_server_notes_its_requests_only_where_it_is_told_to():
+    assert not any(name.startswith("audit") for name in apiserver())
+    told = apiserver(audit_policy=Path("/p.json"), audit_log=Path("/a.log"))
+    assert (told["audit-policy-file"], told["audit-log-path"]) == ("/p.json", "/a.log")
+
+
+def test_few_requests_are_noted():
+    rules = audit.policy()["rules"]
+    assert rules[-1] == {"level": "None"}
+    assert {rule["level"] for rule in rules[:-1]} == {"Metadata"}
+    assert [rule["nonResourceURLs"] for rule in rules if "nonResourceURLs" in rule] == [["/api", "/apis"]]
+    noted = {
+        resource for rule in rules for group in rule.get("resources", ()) for resource in group.get("resources", ())
+    }
+    assert {"customresourcedefinitions", "apiservices", "limitranges"} <= noted
+    assert not noted & {"pods", "configmaps", "secrets", "events", "leases"}
 
 
 def test_the_api_server_never_compacts_a_store_it_shares():

@@ -10,8 +10,8 @@ from pytest_vcluster.hosts import recyclable, virtual
 from pytest_vcluster.hosts.recyclable import NotPristine
 from pytest_vcluster.hosts.virtual import VirtualCluster
 
-BACK = {"pristine": True, "reason": "", "revision": 40, "keys": 7}
-RESTORED = {"restless": "", "revived": []}
+BACK = {"pristine": True, "reason": "", "revision": 40, "keys": 7, "outdated": False}
+RESTORED = {"restless": "", "revived": [], "outdated": False}
 BEFORE = {"header": {"revision": "5"}, "kvs": []}
 
 
@@ -25,7 +25,7 @@ class World:
         self.restarts = 0
         self.watched = []
         self.kept = []
-        for order in ("take_baseline", "recycled", "checkpoint", "restore", "restart"):
+        for order in ("take_baseline", "recycled", "checkpoint", "restore", "restart", "replaced"):
             patch.setattr(recyclable.syncer, order, self._order(order))
         datastore = SimpleNamespace(
             changed_since=lambda _prefix, _revision: self.changed,
@@ -173,6 +173,30 @@ def test_what_does_not_come_to_rest_is_told_and_not_kept(world):
     with pytest.raises(ProvisionError, match=r"^No baseline could be taken: 409 : it never came to rest"):
         asyncio.run(world.cluster.settle(about=""))
     assert (world.cluster.laid, world.kept) == (False, [])
+
+
+def test_a_controller_manager_that_knows_definitions_that_are_gone_is_replaced(world):
+    asyncio.run(world.cluster.take_baseline())
+    world.answers["recycled"] = {**BACK, "outdated": True}
+    world.answers["replaced"] = {**BACK, "revision": 55}
+    assert asyncio.run(world.cluster.recycle()) == ""
+    assert world.asked[1:] == [("recycled", None), ("replaced", [4711])]
+    assert [component.pid for component in world.watched] == [4711]
+    world.changed = (55, [], 7)
+    assert world.cluster.facts("https://gate")["revision"] == 55
+
+
+def test_one_whose_new_controller_manager_does_not_work_is_not_pristine(world):
+    asyncio.run(world.cluster.take_baseline())
+    world.answers["recycled"] = {**BACK, "outdated": True}
+    world.answers["replaced"] = {**BACK, "pristine": False, "reason": "its new controller manager does not work"}
+    assert asyncio.run(world.cluster.recycle()) == "its new controller manager does not work"
+
+
+def test_it_is_replaced_too_where_a_checkpoint_put_definitions_away(world):
+    world.answers["restore"] = {**RESTORED, "outdated": True}
+    asyncio.run(world.cluster.restore("a1"))
+    assert world.asked == [("restore", "a1"), ("restart", [4711])]
 
 
 def test_a_checkpoint_is_taken_and_restored(world):

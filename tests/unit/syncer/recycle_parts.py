@@ -138,6 +138,9 @@ class FakeBarrier:
     async def node_ports(self, name):
         self._note("node_ports", name)
 
+    async def controllers(self, name):
+        self._note("controllers", name)
+
     async def discovery(self):
         self._note("discovery", None)
 

@@ -20,7 +20,7 @@ BRIEF = Limits(quiet=0.0, quiet_blindly=0.0, settled=0.0, settling=0.05, barrier
 class Bench:
     """A recycler of a cluster that holds `STATE`. `meanwhile(store, call)` is called before each call to etcd."""
 
-    def __init__(self, *, freeze=(), rest=(), limits=BRIEF):
+    def __init__(self, *, freeze=(), rest=(), audit=None, limits=BRIEF):
         self.store = Store(STATE)
         self.meanwhile = lambda _store, _call: None
         self.etcd = FakeEtcd(self.store, before=lambda call: self.meanwhile(self.store, call))
@@ -38,7 +38,7 @@ class Bench:
         self.recycler = Recycler(
             self.etcd,
             None,
-            target=Target(etcd=Path("/etcd"), prefix="/vc/", freeze=tuple(freeze), rest=tuple(rest)),
+            target=Target(etcd=Path("/etcd"), prefix="/vc/", freeze=tuple(freeze), rest=tuple(rest), audit=audit),
             drained=self._drain,
             limits=limits,
             on_step=self._step,

@@ -10,6 +10,7 @@ from vcluster_syncer.recycle.canaries import (
     is_canary,
     named,
     needed,
+    of_controllers,
     stored,
 )
 from vcluster_syncer.recycle.canary_objects import PREFIX, dry_run_lease
@@ -50,6 +51,15 @@ def test_its_objects_are_whole_ones_that_an_api_server_can_read(canary):
         assert UUID(made["metadata"]["uid"])
         assert made["metadata"]["creationTimestamp"].endswith("Z")
     assert len({made["metadata"]["uid"] for made in found}) == len(found)
+
+
+def test_what_controllers_see_to_is_a_canary_too():
+    found = {collection_of(key): (key, json.loads(value)) for key, value in of_controllers(NAME).items()}
+    assert set(found) == {"configmaps", "resourcequotas"}
+    assert all(is_canary(key) for key, _ in found.values())
+    (owner,) = found["configmaps"][1]["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("ConfigMap", f"{NAME}-owner")
+    assert "status" not in found["resourcequotas"][1]
 
 
 def test_no_two_canaries_share_a_key():

@@ -41,6 +41,9 @@ class FakeRecycler:
             raise KeyError(name)
         return await self._do("restore", "restored")
 
+    async def recycle_awake(self, pids):
+        return await self._do(f"recycle with {pids}", "recycled")
+
     def freeze_others(self, pids):
         self.log.append(f"freeze {pids}")
 
@@ -69,6 +72,16 @@ def test_a_recycler_does_one_thing_at_a_time(monkeypatch):
             assert await asyncio.gather(*jobs) == ["captured", "a1", "restored", "recycled"]
             done = ["capture", "checkpoint", "restore", "recycle"]
             assert made.log == [f"{each} {moment}" for each in done for moment in ("begins", "ends")]
+
+    asyncio.run(main())
+
+
+def test_a_controller_manager_is_replaced_while_nothing_else_is_done(monkeypatch):
+    async def main():
+        async with recycling(monkeypatch) as (found, made, _):
+            jobs = [found.checkpoint("vc-1"), found.recycle_awake("vc-1", freeze=[7])]
+            assert await asyncio.gather(*jobs) == ["a1", "recycled"]
+            assert made.log[1:] == ["checkpoint ends", "recycle with [7] begins", "recycle with [7] ends"]
 
     asyncio.run(main())
 

@@ -283,3 +283,40 @@ def test_a_second_run_begins_where_the_first_was_verified():
             assert back.written == 2
 
     asyncio.run(main())
+
+
+def heeded(way, *collections, namespaces=()):
+    return way.back.heed(frozenset(collections), frozenset(namespaces))
+
+
+def test_what_was_there_for_a_while_is_confirmed_though_nothing_differs():
+    async def main():
+        way = Way()
+        assert heeded(way, "clusterroles", KIND.rpartition(b"/")[0].decode(), namespaces=[b"team"])
+        await way.to_the_end()
+        (canary,) = [named for call, named in way.wait.calls if call == "copies"]
+        assert [each.collections for each in canary.values()] == [{"clusterroles", "clusterrolebindings"}]
+        assert way.wait.asked("namespace_gone") == ["team"]
+        assert len(way.wait.asked("discovery")) == 1
+        assert way.back.redefined
+        assert way.store.values == STATE
+
+    asyncio.run(main())
+
+
+def test_a_namespace_of_the_baseline_is_not_waited_to_be_gone():
+    way = Way()
+    assert not heeded(way, namespaces=[b"default"])
+
+
+def test_nothing_noticed_is_nothing_to_confirm():
+    way = Way()
+    assert not heeded(way)
+    assert not way.back.redefined
+
+
+@pytest.mark.parametrize("collection", ["limitranges", "servicecidrs"])
+def test_what_leaves_a_memory_that_nothing_undoes_closes_the_way(collection):
+    way = Way()
+    with pytest.raises(NotPristine, match=f"what was there for a while can't be undone in place: {collection}$"):
+        heeded(way, "roles", collection)

@@ -33,6 +33,7 @@ def test_a_tenant_may_say_where_its_state_is():
     assert tenant(recycle=RECYCLE).recycle == RecycleConfig(
         etcd=Path("/e.sock"), prefix="/vc/", freeze=(4712,), rest=(4711, 4712)
     )
+    assert tenant(recycle={**RECYCLE, "audit": "/a.log"}).recycle.audit == Path("/a.log")
     assert tenant(recycle={"etcd": "/e", "prefix": "/"}).recycle == RecycleConfig(etcd=Path("/e"), prefix="/")
 
 
@@ -55,7 +56,8 @@ def test_a_tenant_that_does_not_can_not_be_recycled(changes):
         ({"freeze": [0]}, "freeze must be a list of process ids"),
         ({"freeze": [-5]}, "freeze must be a list of process ids"),
         ({"rest": [4711, None]}, "rest must be a list of process ids"),
-        ({"frezze": []}, "tenant.recycle: unknown frezze; known are prefix, commands, etcd, freeze, rest"),
+        ({"audit": 5}, "tenant.recycle: audit must be str, it is 5"),
+        ({"frezze": []}, "tenant.recycle: unknown frezze; known are prefix, commands, etcd, freeze, rest, audit"),
     ],
 )
 def test_what_is_wrong_with_it_is_told_by_field(changes, error):
@@ -139,6 +141,7 @@ AS_JSON = {
     "revision": 7,
     "keys": 3,
     "revived": ["pods/default/a"],
+    "outdated": False,
     "restless": "",
     "written": 0,
     "rounds": 0,
@@ -152,6 +155,7 @@ AS_JSON = {
         ("baseline", b"", ("capture", "vc-1"), OUTCOME, AS_JSON),
         ("recycle", b"", ("recycle", "vc-1"), OUTCOME, AS_JSON),
         ("recycle", b'{"kvs": []}', ("recycle_unseen", "vc-1", {"kvs": []}), OUTCOME, AS_JSON),
+        ("replaced", b'{"freeze": [7]}', ("recycle_awake", "vc-1", (7,)), OUTCOME, AS_JSON),
         ("checkpoint", b"", ("checkpoint", "vc-1"), "a1", {"checkpoint": "a1"}),
         ("restore", b'{"checkpoint": "a1"}', ("restore", "vc-1", "a1"), OUTCOME, AS_JSON),
         ("restart", b'{"freeze": [7]}', ("restart", "vc-1", (7,)), None, {"name": "vc-1"}),
@@ -171,12 +175,12 @@ def test_a_tenant_that_goes_is_recycled_no_more(ask):
     assert ask("DELETE", "/v1/tenants/vc-1") == (200, {"name": "vc-1"}, [("remove", "vc-1"), ("remove", "vc-1")])
 
 
-@pytest.mark.parametrize("recycle", [None, RECYCLE])
+@pytest.mark.parametrize("recycle", [None, {**RECYCLE, "audit": "/a.log"}])
 def test_a_tenant_that_comes_can_be_recycled_if_it_says_how(ask, recycle, tmp_path):
     kubeconfig(tmp_path / "virtual", "http://127.0.0.1:1")
     body = json.dumps(description(tmp_path, name="vc-1", recycle=recycle)).encode()
     status, _, asked = ask("POST", "/v1/tenants", body)
-    target = Target(etcd=Path("/e.sock"), prefix="/vc/", freeze=(4712,), rest=(4711, 4712))
+    target = Target(etcd=Path("/e.sock"), prefix="/vc/", freeze=(4712,), rest=(4711, 4712), audit=Path("/a.log"))
     assert status == 201
     assert [call[1:3] for call in asked[1:]] == ([("vc-1", target)] if recycle else [])
 
@@ -200,7 +204,8 @@ def test_what_goes_wrong_is_told_with_its_status(ask, path, error, status):
 
 
 @pytest.mark.parametrize(
-    ("path", "body"), [("restore", b"{}"), ("restart", b"[]"), ("recycle", b"{"), ("recycle", b"[]")]
+    ("path", "body"),
+    [("restore", b"{}"), ("restart", b"[]"), ("replaced", b"[]"), ("recycle", b"{"), ("recycle", b"[]")],
 )
 def test_what_is_not_understood_is_a_bad_request_and_nothing_is_done(ask, path, body):
     status, told, asked = ask("POST", f"/v1/tenants/vc-1/{path}", body)

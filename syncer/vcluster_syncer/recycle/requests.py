@@ -1,0 +1,119 @@
+"""What an API server was asked during a lease, by the audit log that it writes.
+
+The data store tells what there is. It leaves out two things that the next test may feel: what was there for a while
+and is gone again, and whether the controller manager looked meanwhile at which kinds there are. It looks every 30
+seconds, and makes itself at home with what it finds: it watches each kind, and what keeps to quotas stands still until
+the new watches have begun, which those of a definition that was put away never do.
+
+The one rule: what can't be told is taken for the worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from vcluster_syncer.recycle.barrier import SHAPING
+
+_CONTROLLER_MANAGER, _FORGETFUL = "kube-controller-manager/", "/namespace-controller"
+"""How the user agents of its parts begin; the one that looks whenever a namespace is deleted keeps nothing."""
+_LEAST_ERROR = 300
+
+
+class Unreadable(Exception):
+    """The log can't be read on from where it was left."""
+
+
+@dataclass(slots=True)
+class Noticed:
+    """What was asked, as far as the data store may not show it."""
+
+    collections: set[str] = field(default_factory=set)
+    """Collections of which something was written."""
+    namespaces: set[bytes] = field(default_factory=set)
+    """Names of namespaces that were deleted."""
+    redefined: bool = False
+    """Whether a definition was touched."""
+    outdated: bool = False
+    """Whether the controller manager looked at which kinds there are after a definition was touched."""
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take in one event, https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/."""
+        reference = event.get("objectRef")
+        if reference is None:
+            agent = event.get("userAgent", "")
+            keeps = agent.startswith(_CONTROLLER_MANAGER) and not agent.endswith(_FORGETFUL)
+            self.outdated = self.outdated or (self.redefined and keeps)
+            return
+        group, plural = reference.get("apiGroup", ""), reference["resource"]
+        together = f"{group}/{plural}"
+        if together in SHAPING:
+            # Told before it is answered, and whatever the answer: by then it may have been seen.
+            self.collections.add(together)
+            self.redefined = True
+        elif event.get("responseStatus", {}).get("code", 0) < _LEAST_ERROR:
+            self.collections.add(plural)
+            if plural == "namespaces" and event["verb"] == "delete":
+                self.namespaces.add(reference.get("name", "").encode())
+
+
+class Requests:
+    """An audit log that grows; None where there is none."""
+
+    def __init__(self, log: Path | None) -> None:
+        self.log = log
+        self._at = 0
+        self._lease = Noticed()
+
+    def begin(self) -> None:
+        """Start over: what was asked up to now is no business of the next lease."""
+        self._at = self.mark()
+        self._lease = Noticed()
+
+    def mark(self) -> int:
+        """Tell how far the log goes."""
+        try:
+            return self.log.stat().st_size if self.log is not None else 0
+        except FileNotFoundError:
+            return 0  # there was nothing to note yet
+
+    def news(self) -> Noticed:
+        """Tell what was asked since the last look; `redefined` and `outdated` are the whole lease's."""
+        found = Noticed(redefined=self._lease.redefined, outdated=self._lease.outdated)
+        self._at = self._read(self._at, found)
+        self._lease = found
+        return found
+
+    def outdated(self, *, redefined: bool, since: int | None = None) -> bool:
+        """Tell whether the controller manager goes by definitions of this lease, or of the time since a `mark`.
+
+        Without a log it does if there were any: if they were `redefined`.
+        """
+        if self.log is None:
+            return redefined
+        if since is None:
+            return self._lease.outdated
+        found = Noticed()
+        self._read(since, found)
+        return found.outdated
+
+    def _read(self, start: int, into: Noticed) -> int:
+        """Take in all whole lines from `start` on; tells where they end."""
+        end = self.mark()
+        if self.log is None or end == start:
+            return start
+        if end < start:
+            raise Unreadable(f"{self.log} was begun anew")
+        try:
+            with self.log.open("rb") as stream:
+                stream.seek(start)
+                lines, _, _ = stream.read().rpartition(b"\n")
+            for line in lines.splitlines():
+                into.take(orjson.loads(line))
+        except (OSError, orjson.JSONDecodeError, KeyError) as error:
+            raise Unreadable(f"{self.log} does not tell what was asked: {type(error).__name__}: {error}") from error
+        return start + len(lines) + 1 if lines else start
