@@ -103,8 +103,9 @@ def test_switches_of_the_chart_are_those_of_the_syncer():
     assert sync == values_of(DEFAULTS, "fake")["sync"]
 
 
-def test_the_chart_grants_what_its_own_configuration_makes_the_syncer_ask_for(tmp_path):
-    objects = rendered({**PLUGIN, **values_of({"to_host.ingresses": True}, "shared")})
+@pytest.mark.parametrize("nodes", ["fake", "shared"])
+def test_the_chart_grants_what_its_own_configuration_makes_the_syncer_ask_for(tmp_path, nodes):
+    objects = rendered({**PLUGIN, **values_of({"to_host.ingresses": True}, nodes)})
     path = tmp_path / "syncer.json"
     path.write_text(one(objects, "ConfigMap", f"{NAME}-syncer")["data"]["syncer.json"])
     granted = {(*rule, ()) for *rule, _ in rights(objects)}

@@ -5,6 +5,7 @@ The one rule: what is there stays as it is, but for the addresses of this pod, w
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from typing import Any
 
@@ -22,9 +23,11 @@ async def make_missing(virtual: Client, obj: Object) -> None:
     resource = await _resource(virtual, obj)
     namespace = obj["metadata"].get("namespace") or "default" if resource.namespaced else ""
     try:
-        await virtual.send(requests.create(resource, obj, namespace=namespace))
-    except AlreadyExists:
-        return
+        # A Service that is there is not found to be so when it is created: its address is, which is taken.
+        await virtual.send(requests.get(resource, namespace=namespace, name=obj["metadata"]["name"]))
+    except NotFound:
+        with contextlib.suppress(AlreadyExists):
+            await virtual.send(requests.create(resource, obj, namespace=namespace))
 
 
 async def announce(virtual: Client, endpoints: Endpoints, address: str) -> None:

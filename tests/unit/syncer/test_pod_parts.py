@@ -25,7 +25,8 @@ SERVED = {
     ]
 }
 KUBERNETES = Endpoints(namespace="default", name="kubernetes", ports=[{"name": "https", "port": 6443}])
-CREATED, EXISTS = {"kind": "Status"}, AlreadyExists("it exists")
+WIDGET = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a", "namespace": "n"}}
+CREATED, EXISTS, MISSING = {"kind": "Status"}, AlreadyExists("it exists"), NotFound("there is none")
 
 
 class TestSeed:
@@ -85,15 +86,22 @@ class TestObjects:
 
     @pytest.mark.parametrize("answer", [CREATED, EXISTS])
     def test_it_is_made_whatever_its_kind_where_it_is_missing(self, answer):
-        widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a", "namespace": "n"}}
-        assert self.made(widget, answer) == [
+        assert self.made(WIDGET, MISSING, answer) == [
             "GET /apis/example.com/v1",
+            "GET /apis/example.com/v1/namespaces/n/widgets/a",
             "POST /apis/example.com/v1/namespaces/n/widgets",
+        ]
+
+    def test_nothing_is_made_where_it_is_there(self):
+        """A Service of a fixed address would be refused as invalid, not as one that exists."""
+        assert self.made(WIDGET, WIDGET) == [
+            "GET /apis/example.com/v1",
+            "GET /apis/example.com/v1/namespaces/n/widgets/a",
         ]
 
     def test_it_may_be_in_no_namespace_and_of_the_core(self):
         role = {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "a"}}
-        assert self.made(role, CREATED) == ["GET /api/v1", "POST /api/v1/roles"]
+        assert self.made(role, MISSING, CREATED) == ["GET /api/v1", "GET /api/v1/roles/a", "POST /api/v1/roles"]
 
     def test_a_kind_that_is_not_served_is_told(self):
         other = {"apiVersion": "v1", "kind": "Gadget", "metadata": {"name": "a"}}
