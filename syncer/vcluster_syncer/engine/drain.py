@@ -73,10 +73,12 @@ class Drain:
                     await asyncio.sleep(_POLL)
                 if self._leftovers is not None:
                     self._memory.raise_epoch()
-                    await self._leftovers.out_of_the_way()
                 while True:
                     self._queue.recall()
+                    # What was under way as the epoch ended has ended, too, and what it made is known.
                     await self._queue.settled()
+                    if self._leftovers is not None:
+                        await self._leftovers.out_of_the_way()
                     if not self._orphans():
                         return ""
                     await asyncio.sleep(_POLL)

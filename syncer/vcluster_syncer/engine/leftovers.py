@@ -1,8 +1,8 @@
 """What ended leases left on the host: asked to go at once, gone in its own time.
 
-Nobody waits for a finalizer of somebody else. The one rule: what is left over can't be met any more once it was asked
-to go. Its names are nobody's, what goes at once is gone, and of a pod that stays the label is taken by which all of
-the tenant's selectors find theirs.
+Nobody waits for a finalizer of somebody else. The one rule: no lease meets what another left. Names are nobody's once
+an epoch has ended; what acts by itself, on pods or addresses, is asked to go before the next lease begins; and of a pod
+that stays after that the label is taken by which all of the tenant's selectors find theirs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
 from vcluster_syncer.engine.memory import Memory
@@ -21,10 +21,35 @@ from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import Conflict, KubeError, NotFound
-from vcluster_syncer.model import NAMESPACES, PODS, SERVICES, Key, Object, Resource
+from vcluster_syncer.model import (
+    CONFIGMAPS,
+    ENDPOINT_SLICES,
+    NAMESPACES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PODS,
+    PRIORITY_CLASSES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Key,
+    Object,
+    Resource,
+)
 
 Place = tuple[Resource, Key]
 """Where something is on the host."""
+_INERT: Final = frozenset(
+    (
+        CONFIGMAPS,
+        ENDPOINT_SLICES,
+        NAMESPACES,
+        PERSISTENT_VOLUME_CLAIMS,
+        PRIORITY_CLASSES,
+        SECRETS,
+        SERVICE_ACCOUNTS,
+    )
+)
+"""Nothing but names leads to these."""
 _POLL = 0.004
 _CONTENTS = 0.5
 """Seconds between looks at what is left in a host namespace that is to go."""
@@ -46,7 +71,9 @@ class Leftovers:
         self._memory = memory
         self._host = host
         self._learn = learn
-        self._queue: Queue[Place] = Queue(self._work, spawn=spawn, timing=timing, jitter=jitter)
+        self._queue: Queue[Place] = Queue(
+            self._work, spawn=spawn, timing=timing, jitter=jitter, can_wait=lambda each: each[0] in _INERT
+        )
 
     def add(self, place: Place) -> None:
         """Have something removed."""
@@ -70,22 +97,19 @@ class Leftovers:
         return sum(len(objects.left_over) for objects in self._memory.host_objects.values())
 
     async def out_of_the_way(self) -> None:
-        """Wait until nothing is in the way of a new lease.
-
-        Everything was asked to go, and the Services are gone, whose addresses are given out anew.
-        """
-        self._queue.recall()
-        while True:
-            await self._queue.settled()
-            if not self._in_the_way():
-                return
+        """Wait until nothing of it can be met by a new lease."""
+        if self._in_the_way():
+            self._queue.recall()
+        while self._in_the_way():  # noqa: ASYNC110 - what changes it is many answers
             await asyncio.sleep(_POLL)
 
     def shown(self) -> list[str]:
         """Tell what is in the way, and what went wrong with it."""
-        left = [f"{resource.kind} {place.name}" for resource, place in self._in_the_way()]
-        failed = [f"{resource.kind} {place.name}: {why}" for (resource, place), why in self._queue.errors.items()]
-        return left + failed
+        errors = self._queue.errors
+        return [
+            f"{resource.kind} {place.name}" + (f": {errors[resource, place]}" if (resource, place) in errors else "")
+            for resource, place in self._in_the_way()
+        ]
 
     def _places(self) -> Iterator[Place]:
         for resource, objects in self._memory.host_objects.items():
@@ -93,7 +117,7 @@ class Leftovers:
                 yield resource, place
 
     def _in_the_way(self) -> list[Place]:
-        return [each for each in self._places() if each[0] == SERVICES]
+        return [each for each in self._places() if _can_be_met(each[0], self._find(*each))]
 
     def _find(self, resource: Resource, place: Key) -> Object | None:
         return self._memory.host_objects[resource].left_over.get(place)
@@ -133,6 +157,17 @@ class Leftovers:
             patch={"metadata": {"labels": {ownership.NAMESPACE_LABEL: None}}},
         )
         self._learn.host(PODS, await self._host.send(request))
+
+
+def _can_be_met(resource: Resource, found: Object | None) -> bool:
+    if found is None or resource in _INERT:
+        return False
+    if resource == SERVICES:
+        # Its address is given out anew.
+        return True
+    if resource == PODS:
+        return ownership.NAMESPACE_LABEL in ownership.labels_of(found)
+    return not decide.is_terminating(found)
 
 
 def _was_asked(resource: Resource, found: Object) -> bool:
