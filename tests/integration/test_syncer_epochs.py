@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from syncer_case import QUICK, TENANT, Case, admin_of, config_file, syncer, syncer_process
-from two_api_servers import SERVICE_ACCOUNTS, Api, eventually, started
+from syncer_case import CONTAINER, QUICK, TENANT, Case, admin_of, config_file, syncer, syncer_process
+from two_api_servers import NAMESPACES, SERVICE_ACCOUNTS, Api, eventually, started
 from vcluster_syncer.kube.errors import AlreadyExists
 from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.model import CONFIGMAPS, PODS, PRIORITY_CLASSES, SERVICES
@@ -313,3 +313,55 @@ def test_a_syncer_that_is_killed_meanwhile_leaves_nothing_to_stay(servers, direc
 
 async def is_gone(case, resource, name):
     return await case.host.find(resource, case.name, name) is None
+
+
+def test_host_namespaces_of_an_ended_lease_go_when_they_are_empty(servers, directory):
+    async def spaces(case, epoch):
+        found = await case.host.list(NAMESPACES, labels=f"{TENANT}={case.name}")
+        return [
+            one for one in in_epoch(found, epoch) if one["metadata"]["annotations"]["vcluster-syncer/name"] == "team"
+        ]
+
+    async def team(case, epoch):
+        """The lease's own namespace, with a pod in it."""
+        await case.virtual.create(NAMESPACES, "", "team")
+        await case.virtual.create(SERVICE_ACCOUNTS, "team", "default")
+        (space,) = await eventually(lambda: spaces(case, epoch))
+        name = space["metadata"]["name"]
+        # On the host a controller would make it.
+        await case.host.create(SERVICE_ACCOUNTS, name, "default")
+        await case.virtual.create(PODS, "team", "web", spec={"containers": [CONTAINER]})
+        (pod,) = await eventually(lambda: case.host.list(PODS, name))
+        return space, pod
+
+    async def scenario():
+        async with case_of(servers) as case, syncer(directory, servers.host, on=["to_host.namespaces"]) as admin:
+            await carried(case, servers, admin, namespaces={"mode": "each"})
+            await captured(case, admin)
+            kept = {uid(one) for one in await case.host.list(NAMESPACES, labels=f"{TENANT}={case.name}")}
+            old, pod = await team(case, 0)
+            place = old["metadata"]["name"], pod["metadata"]["name"]
+            await case.host.patch(PODS, *place, HELD)
+            epoch = await recycled(case, admin)
+            new, _ = await team(case, epoch)
+            assert new["metadata"]["name"] != old["metadata"]["name"]
+            held = await case.host.get(PODS, *place)
+            assert held["metadata"]["deletionGracePeriodSeconds"] == 0
+            await case.host.patch(PODS, *place, FREED)
+
+            async def is_ending():
+                found = await case.host.get(NAMESPACES, "", place[0])
+                return "deletionTimestamp" in found["metadata"] and found
+
+            ending = await eventually(is_ending)
+            assert (await told(admin))["left_over"] == 1
+            await case.host.finalize({**ending, "spec": {"finalizers": []}})
+
+            async def is_over():
+                return (await told(admin))["left_over"] == 0
+
+            await eventually(is_over)
+            there = {uid(one) for one in await case.host.list(NAMESPACES, labels=f"{TENANT}={case.name}")}
+            assert there == kept | {uid(new)}
+
+    asyncio.run(scenario())

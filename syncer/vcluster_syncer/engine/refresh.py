@@ -119,4 +119,7 @@ def _is_gone(answer: dict[str, Any]) -> bool:
     if answer.get("kind") == "Status":
         return True
     metadata = answer.get("metadata") or {}
+    if (answer.get("spec") or {}).get("finalizers"):
+        # Those of a namespace are there: it goes when it is empty.
+        return False
     return not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
