@@ -22,6 +22,8 @@ CREATE_SECONDS = 600.0
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 _TAIL_LINES = 15
+_FRAME = re.compile(r"^(\t|[\w./@*()-]+\.[\w.*()]+$|goroutine )")
+"""A line of a stack trace: kubeadm ends its errors with pages of them."""
 _ADMIN = "--kubeconfig=/etc/kubernetes/admin.conf"
 
 
@@ -69,7 +71,7 @@ async def _followed(process: RunningComponent, name: str, *, offset: int, progre
             raise Timeout(
                 f"The creation of the kind cluster {name}",
                 elapsed=CREATE_SECONDS,
-                last_seen=_tail(_text(process.log, offset)),
+                last_seen=told(_text(process.log, offset)),
                 remedy="Pull the node image ahead of time (`docker pull`), or see what keeps Docker busy.",
             )
         if doing := last_step(_text(process.log, offset)):
@@ -91,7 +93,7 @@ def failure(name: str, *, code: int, said: str, image: str | None, here: Sequenc
         available = f"Node images in local Docker: {', '.join(here)}.\n" if here else ""
         return HostError(
             f"The node image {pulled[1]} of the kind cluster {name} can't be pulled, and is not in local Docker.\n"
-            f"kind said:\n{_tail(said)}\n{available}"
+            f"kind said:\n{told(said)}\n{available}"
             "Name an image that can be had with --vcluster-kind-image, or bring it here with `docker pull` or "
             "`docker load`."
         )
@@ -106,7 +108,7 @@ def failure(name: str, *, code: int, said: str, image: str | None, here: Sequenc
     asked = f" from {image}" if image else ""
     return HostError(
         f"kind could not make the cluster {name}{asked} ({describe_exit(code)}).\n"
-        f"Its last lines ({kind}):\n{_tail(said)}\n{remedy}"
+        f"Its last lines ({kind}):\n{told(said)}\n{remedy}"
     )
 
 
@@ -144,6 +146,10 @@ def _text(log: Path, offset: int) -> str:
         return stream.read().decode(errors="replace")
 
 
-def _tail(said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip() and not line.lstrip().startswith(("•", "✓"))]
-    return "\n".join(lines[-_TAIL_LINES:]) or "(it said nothing)"
+def told(said: str) -> str:
+    """The last lines of what kind `said` that tell something: no progress, and no places in programs."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    words = [line for line in lines if not line.lstrip().startswith(("•", "✓")) and not _FRAME.match(line)]
+    first = next((line for line in words if line.startswith("ERROR")), "")
+    last = words[-_TAIL_LINES:]
+    return "\n".join(last if first in last else [first, *last]) or "(it said nothing)"

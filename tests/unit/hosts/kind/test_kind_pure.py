@@ -176,6 +176,18 @@ def test_a_creation_that_failed_is_told_with_kinds_last_words():
     assert "(it said nothing)" in failure("")
 
 
+def test_what_kubeadm_says_is_not_drowned_in_places_of_its_program():
+    trace = (
+        "github.com/spf13/cobra.(*Command).execute\n\tgithub.com/spf13/cobra@v1/command.go:1015\nmain.main\n\tx.go:1\n"
+    )
+    noise = "noise a\n" * 40
+    said = f"ERROR: failed to create cluster: failed to init node\n{noise}error: kubelet is unhealthy\n{trace}"
+    lines = creating.told(said).splitlines()
+    assert lines[0] == "ERROR: failed to create cluster: failed to init node"
+    assert lines[-1] == "error: kubelet is unhealthy"
+    assert len(lines) < 20
+
+
 def test_a_configuration_that_kind_refuses_is_the_users_to_mend():
     text = failure("ERROR: failed to create cluster: unable to decode config: field nods not found\n")
     assert "Mend the file that --vcluster-kind-config names" in text
