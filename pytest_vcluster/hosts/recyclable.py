@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
@@ -22,6 +23,7 @@ from pytest_vcluster.errors import ApiError, ProvisionError
 from pytest_vcluster.hosts import syncer
 from pytest_vcluster.settings import NodeShape
 
+_log = logging.getLogger(__name__)
 MOST_LEASES = 500
 """After so many leases a cluster is replaced, whatever its state: what grows in it unseen starts anew."""
 
@@ -171,6 +173,7 @@ class Recyclable(ABC):
         if not outcome["pristine"]:
             return str(outcome["reason"])
         self._verified = int(outcome["revision"]), int(outcome["keys"])
+        _log.info("%s is back at its baseline: %s keys written, %s", self.name, outcome["written"], outcome["seconds"])
         if self._fresh is not None:
             found = await asyncio.to_thread(self._read)
             self.differences = tuple(differences(self._fresh, found))

@@ -144,12 +144,16 @@ class WayBack:
         return (await self._look())[0]
 
     async def _look(self) -> tuple[Plan, int]:
-        changed = without(await self._etcd.changed_since(self._baseline.revision), self._leave)
-        gone: tuple[bytes, ...] = ()
-        if self._baseline.missing(changed):
+        for _ in range(_MOST_ROUNDS):
+            changed = without(await self._etcd.changed_since(self._baseline.revision), self._leave)
+            if not self._baseline.missing(changed):
+                return assess(self._baseline, changed, gone=()), changed.revision
             present = (await self._etcd.keys()).stamps
             gone = tuple(key for key in self._baseline.stamps if key not in present)
-        return assess(self._baseline, changed, gone=gone), changed.revision
+            if gone:
+                return assess(self._baseline, changed, gone=gone), changed.revision
+            # Something was gone and is there again: written after the first look, so it has to be looked at.
+        raise NotPristine(f"keys of the baseline come and go: {shown(self.last)}")
 
     async def _write(self, plan: Plan) -> None:
         baseline = self._baseline
