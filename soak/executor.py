@@ -39,10 +39,10 @@ _JOIN_SECONDS = 20.0
 class Executor:
     """One lease's threads."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, service_range: ServiceRange) -> None:
         self.answers: Answers = Counter()
         self._access = access
-        self._range = ServiceRange.of(access.open())
+        self._range = service_range
         self._cut = threading.Event()
         """From now on it is no surprise to be cut off."""
         self._over = threading.Event()

@@ -106,6 +106,16 @@ def _garbage(rest: Rest, dice: Dice) -> None:
     _until(rest, _path("configmaps", "owned"), _gone, words="collected")
 
 
+def _quota(rest: Rest, dice: Dice) -> None:
+    del dice
+    _post(rest, KINDS["resourcequotas"], "counted", {"spec": {"hard": {"count/secrets": "100"}}})
+
+    def counted(seen: Mapping[str, Any] | None) -> bool:
+        return seen is not None and bool((seen.get("status") or {}).get("used"))
+
+    _until(rest, _path("resourcequotas", "counted"), counted, words="counted for")
+
+
 def _service(rest: Rest, dice: Dice) -> None:
     del dice
     port = {"port": 80, "nodePort": 30080}
@@ -179,6 +189,7 @@ CHECKS: Mapping[str, Check] = {
     "a namespace gets what every namespace has": _namespace,
     "a Deployment becomes available": _deployment,
     "what nobody owns any more is collected": _garbage,
+    "a quota is counted for": _quota,
     "Services get the ports they ask for": _service,
     "a kind can be defined and its objects are held against it": _custom_kind,
     "a role grants": _permission,

@@ -13,6 +13,7 @@ sys.path.insert(0, str(REPOSITORY))  # the soak is no distribution
 
 from pytest_vcluster.comparison import differences, read  # noqa: E402
 from soak import liveness, probes  # noqa: E402
+from soak.access import ServiceRange  # noqa: E402
 from soak.dice import Dice  # noqa: E402
 from soak.executor import Executor  # noqa: E402
 from soak.kinds import KINDS  # noqa: E402
@@ -54,7 +55,7 @@ def test_a_fresh_cluster_is_alive(vcluster):
 @FRESH
 def test_what_a_lease_does_is_seen(vcluster):
     before = settled(vcluster)
-    executor = Executor(access_to(vcluster))
+    executor = Executor(access_to(vcluster), ServiceRange.of(vcluster.api.rest))
     executor.perform(next(each for each in map(scenario, range(99)) if len(each.steps) > 25 and each.cut_after is None))
     assert len(differences(before, read(vcluster.api.rest))) > 3
     assert sum(count for (_, answer), count in executor.answers.items() if answer == "done") > 3
@@ -73,7 +74,7 @@ def test_every_kind_that_can_be_made_is_known_to_the_soak(vcluster_module):
 def test_every_move_does_something(vcluster_module, move):
     """Whatever else it does: one of a few attempts at it is no mere error. Rough ones last: they spoil the cluster."""
     name = move.name
-    executor = Executor(access_to(vcluster_module))
+    executor = Executor(access_to(vcluster_module), ServiceRange.of(vcluster_module.api.rest))
     for seed in range(12):
         executor._lane(vcluster_module.api.rest, move(World(Dice(seed))))
         if executor.answers[name, "done"]:

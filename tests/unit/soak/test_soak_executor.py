@@ -4,6 +4,7 @@ import pytest
 from soak_fakes import FakeAccess
 
 from pytest_vcluster.errors import ApiError, ManifestError, Timeout
+from soak.access import ServiceRange
 from soak.executor import Executor
 from soak.model import NUMBER, PAUSE, SERVICE_ADDRESS, USE, WATCH, Scenario, Step
 
@@ -13,7 +14,7 @@ def step(method="GET", path="/api/v1/pods", **more):
 
 
 def performed(access, *lanes, **more):
-    executor = Executor(access)
+    executor = Executor(access, ServiceRange.of(access.open()))
     executor.perform(Scenario(seed=1, lanes=lanes, **more))
     access.cut.set()
     executor.end()
@@ -77,7 +78,7 @@ def test_hammers_go_on_until_they_are_cut_off():
 
 def test_being_cut_off_is_no_surprise_once_it_is_due():
     access = FakeAccess()
-    executor = Executor(access)
+    executor = Executor(access, ServiceRange.of(access.open()))
     access.answer = lambda method, path: access.cut.wait(5) and {}
     executor.perform(Scenario(seed=1, lanes=((step(), step()),), cut_after=0.05))
     access.cut.set()
