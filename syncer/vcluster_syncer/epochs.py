@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vcluster_syncer import naming, ownership
-from vcluster_syncer.model import NAMESPACES, Name, Object, Reference, Tenant
+from vcluster_syncer.model import NAMESPACES, PODS, Name, Object, Reference, Tenant
 
 
 def written_of(host: Object, tenant: Tenant) -> tuple[Name, int] | None:
@@ -42,7 +42,7 @@ def is_left_over(host: Object, tenant: Tenant) -> bool:
 def raised(tenant: Tenant, present: Iterable[Reference]) -> Tenant:
     """Return the tenant in its next epoch; what is `present` in the virtual cluster keeps its names."""
     kept = {(resource.kind, *key): tenant.epoch_of(resource.kind, *key) for resource, key in present}
-    return replace(tenant, epoch=tenant.epoch + 1, kept=kept)
+    return _in(tenant, tenant.epoch + 1, kept)
 
 
 def resumed(
@@ -60,4 +60,10 @@ def resumed(
             of = standing.get(used, own)
             if of != epoch:
                 kept.setdefault(used, of)
-    return replace(tenant, epoch=epoch, kept=kept)
+    return _in(tenant, epoch, kept)
+
+
+def _in(tenant: Tenant, epoch: int, kept: Mapping[Name, int]) -> Tenant:
+    # A baseline's pods have to be found, too, by selectors that know one value of a label.
+    is_alone = epoch > 0 and not any(kind == PODS.kind for kind, _, _ in kept)
+    return replace(tenant, epoch=epoch, kept=kept, selects_by_epoch=is_alone)

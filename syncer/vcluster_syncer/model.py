@@ -210,6 +210,8 @@ class Tenant:
     """What a lease leaves on the host is not waited for: the next one has other names there. See `epochs`."""
     epoch: int = 0
     """Raised whenever the cluster was put back; objects that came since are named after it."""
+    selects_by_epoch: bool = False
+    """All pods of the present are of the present epoch, so selectors tell them by it from those left over."""
     kept: Mapping[Name, int] = field(default_factory=dict, hash=False)
     """Of which earlier epoch that is which was there when the cluster was put back, by kind, namespace and name."""
 

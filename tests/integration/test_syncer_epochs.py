@@ -113,12 +113,10 @@ def test_a_pod_that_the_host_holds_holds_up_nobody(servers, directory):
             await case.host.patch(PODS, case.name, old["metadata"]["name"], HELD)
             epoch = await recycled(case, admin)
             held = await case.host.get(PODS, case.name, old["metadata"]["name"])
-            assert held["metadata"]["deletionGracePeriodSeconds"] == 0
-            # Nothing that selects the tenant's pods finds it any more.
-            assert NAMESPACE not in held["metadata"]["labels"]
             assert held["metadata"]["labels"][TENANT] == case.name
-
             await web_again(case, held, epoch)
+            held = await case.host.get(PODS, case.name, held["metadata"]["name"])
+            assert held["metadata"]["deletionGracePeriodSeconds"] == 0
             assert (await told(admin))["left_over"] == 1
             await case.host.patch(PODS, case.name, held["metadata"]["name"], FREED)
             await eventually(lambda: nothing_left_over(case, admin, epoch=epoch))
@@ -168,8 +166,15 @@ def test_what_the_baseline_has_on_the_host_stays_there(servers, directory):
             pod = await web(case)
             await captured(case, admin)
             service = await case.on_host(SERVICES, "web")
-            for _ in range(2):
+            held = []
+            for _ in range(3):
                 epoch = await recycled(case, admin)
+                for one in held:
+                    # Nothing that selects the tenant's pods finds it any more.
+                    found = await case.host.get(PODS, case.name, one)
+                    assert not service["spec"]["selector"].items() <= found["metadata"]["labels"].items()
+                    assert NAMESPACE not in found["metadata"]["labels"]
+                    await case.host.patch(PODS, case.name, one, FREED)
                 assert uid(await case.on_host(PODS, "web")) == uid(pod)
                 assert uid(await case.on_host(SERVICES, "web")) == uid(service)
                 # The lease's own pods are behind the baseline's service, and use its settings.
@@ -179,9 +184,10 @@ def test_what_the_baseline_has_on_the_host_stays_there(servers, directory):
                 other = await of_present(case, PODS, "other", epoch)
                 assert service["spec"]["selector"].items() <= other["metadata"]["labels"].items()
                 settings = await case.on_host(CONFIGMAPS, "settings")
-                assert (
-                    settings["metadata"]["name"] == other["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
-                )
+                (source,) = other["spec"]["containers"][0]["envFrom"]
+                assert source["configMapRef"]["name"] == settings["metadata"]["name"]
+                held = [other["metadata"]["name"]]
+                await case.host.patch(PODS, case.name, *held, HELD)
 
     asyncio.run(scenario())
 

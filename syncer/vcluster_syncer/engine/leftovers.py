@@ -1,8 +1,9 @@
 """What ended leases left on the host: asked to go at once, gone in its own time.
 
 Nobody waits for a finalizer of somebody else. The one rule: no lease meets what another left. Names are nobody's once
-an epoch has ended; what acts by itself, on pods or addresses, is asked to go before the next lease begins; and of a pod
-that stays after that the label is taken by which all of the tenant's selectors find theirs.
+an epoch has ended; what acts by itself, on pods or addresses, is asked to go before the next lease begins. Pods are
+found by selectors of their own epoch only; where a baseline's pods have to be found, too, a pod that stays loses the
+label by which all of the tenant's selectors find theirs, before the next lease begins.
 """
 
 from __future__ import annotations
@@ -117,7 +118,17 @@ class Leftovers:
                 yield resource, place
 
     def _in_the_way(self) -> list[Place]:
-        return [each for each in self._places() if _can_be_met(each[0], self._find(*each))]
+        return [each for each in self._places() if self._can_be_met(each[0], self._find(*each))]
+
+    def _can_be_met(self, resource: Resource, found: Object | None) -> bool:
+        if found is None or resource in _INERT:
+            return False
+        if resource == SERVICES:
+            # Its address is given out anew.
+            return True
+        if resource == PODS:
+            return not self._memory.tenant.selects_by_epoch and ownership.NAMESPACE_LABEL in ownership.labels_of(found)
+        return not decide.is_terminating(found)
 
     def _find(self, resource: Resource, place: Key) -> Object | None:
         return self._memory.host_objects[resource].left_over.get(place)
@@ -157,17 +168,6 @@ class Leftovers:
             patch={"metadata": {"labels": {ownership.NAMESPACE_LABEL: None}}},
         )
         self._learn.host(PODS, await self._host.send(request))
-
-
-def _can_be_met(resource: Resource, found: Object | None) -> bool:
-    if found is None or resource in _INERT:
-        return False
-    if resource == SERVICES:
-        # Its address is given out anew.
-        return True
-    if resource == PODS:
-        return ownership.NAMESPACE_LABEL in ownership.labels_of(found)
-    return not decide.is_terminating(found)
 
 
 def _was_asked(resource: Resource, found: Object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vcluster_syncer.model import Object, Tenant
 from vcluster_syncer.naming import digest
-from vcluster_syncer.ownership import NAMESPACE_LABEL, PREFIX, TENANT_LABEL
+from vcluster_syncer.ownership import EPOCH_LABEL, NAMESPACE_LABEL, PREFIX, TENANT_LABEL
 
 
 def key_to_host(key: str) -> str:
@@ -46,7 +46,13 @@ def everywhere(tenant: Tenant) -> dict[str, Any]:
 
 def pairs_to_host(selector: Object, tenant: Tenant, namespace: str) -> dict[str, str]:
     """Confine a plain key-value selector, as Services have it."""
-    return {**to_host(selector), TENANT_LABEL: tenant.name, NAMESPACE_LABEL: namespace}
+    return {**to_host(selector), **_of(tenant), NAMESPACE_LABEL: namespace}
+
+
+def _of(tenant: Tenant) -> dict[str, str]:
+    """The labels that all of a tenant's pods have."""
+    present = {EPOCH_LABEL: str(tenant.epoch)} if tenant.selects_by_epoch else {}
+    return {TENANT_LABEL: tenant.name, **present}
 
 
 def selector_to_host(
@@ -66,7 +72,7 @@ def selector_to_host(
         # What an ended lease left is on its way out, and has lost it.
         expressions.append({"key": NAMESPACE_LABEL, "operator": "Exists"})
     pairs = {**to_host(selector.get("matchLabels")), **_of_spaces((spaces or {}).get("matchLabels"))}
-    confined: dict[str, Any] = {"matchLabels": {**pairs, TENANT_LABEL: tenant.name}}
+    confined: dict[str, Any] = {"matchLabels": {**pairs, **_of(tenant)}}
     if expressions:
         confined["matchExpressions"] = expressions
     return confined

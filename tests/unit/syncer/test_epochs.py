@@ -13,6 +13,7 @@ from test_naming import LABEL, labels, names
 from vcluster_syncer import epochs, ownership
 from vcluster_syncer.model import CONFIGMAPS, NAMESPACES, PODS, SECRETS, SERVICES, Key, Reference, Tenant
 from vcluster_syncer.naming import host_namespace_of, name_on_host
+from vcluster_syncer.translate import labels as labels_to_host
 from vcluster_syncer.translate import metadata
 
 DRAINING = tenant(drains_in_background=True)
@@ -178,8 +179,41 @@ def test_selectors_reach_pods_of_every_epoch_that_were_not_left_over() -> None:
         assert {"key": ownership.NAMESPACE_LABEL, "operator": "Exists"} in rule["labelSelector"]["matchExpressions"]
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(epochs.__file__).parent / "translate").glob("*.py")), ids=lambda path: path.stem
-)
+def test_selectors_tell_pods_by_their_epoch_unless_the_baseline_has_some() -> None:
+    def selector(of: Tenant) -> dict[str, str]:
+        found = labels_to_host.selector_to_host({"matchLabels": {"app": "web"}}, of, None)
+        assert found is not None
+        pairs = labels_to_host.pairs_to_host({"app": "web"}, of, "default")
+        assert {**found["matchLabels"], ownership.NAMESPACE_LABEL: "default"} == pairs
+        return pairs
+
+    service: Reference = (SERVICES, KEY)
+    assert ownership.EPOCH_LABEL not in selector(at(0))
+    assert ownership.EPOCH_LABEL not in selector(epochs.raised(at(0), [service, WEB]))
+    alone = epochs.raised(at(0), [service])
+    own = written(alone, Key("default", "mine"))["metadata"]["labels"]
+    assert selector(alone).items() <= {**own, ownership.NAMESPACE_LABEL: "default"}.items()
+    assert not selector(alone).items() <= written(at(0))["metadata"]["labels"].items()
+    assert selector(epochs.raised(alone, []))[ownership.EPOCH_LABEL] == "2"
+    assert selector(epochs.resumed(DRAINING, [2], {}, {}))[ownership.EPOCH_LABEL] == "2"
+    assert ownership.EPOCH_LABEL not in selector(epochs.resumed(DRAINING, [2], {("Pod", *KEY): 0}, {}))
+
+
+def test_a_service_of_the_baseline_follows_the_pods_of_the_lease() -> None:
+    worlds = Worlds(at(0))
+    worlds.put(SERVICES, "default", "web", spec={"selector": {"app": "web"}, "clusterIP": "10.0.0.9", "ports": []})
+    worlds.settle(SERVICES, KEY)
+    for _ in range(2):
+        worlds.tenant = epochs.raised(worlds.tenant, [(SERVICES, KEY)])
+        worlds.settle(SERVICES, KEY)
+        service = worlds.host(SERVICES, KEY)
+        assert service is not None
+        name = f"web-{worlds.tenant.epoch}"
+        pod(worlds, name, metadata={"labels": {"app": "web"}})
+        assert service["spec"]["selector"].items() <= host_pod(worlds, name)["metadata"]["labels"].items()
+        assert len([one for kind, one in worlds.there if kind == SERVICES]) == 1
+
+
+@pytest.mark.parametrize("path", sorted(TRANSLATE.glob("*.py")), ids=lambda path: path.stem)
 def test_kinds_ask_for_names_by_tenant_and_kind(path: Path) -> None:
     assert not re.search(r"\bhost_name\(", path.read_text()), "it would be the same name in every epoch"
