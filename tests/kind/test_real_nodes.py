@@ -28,10 +28,18 @@ def pod(name, *command, image=IMAGE, **spec):
     }
 
 
+def logged(vcluster, name, wanted):
+    """What a container has logged, as soon as that is `wanted`: it is ready before it says anything."""
+    deadline = time.monotonic() + 60
+    while (text := vcluster.logs(name)) != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return text
+
+
 def test_logs_commands_and_ports_of_a_real_container(vcluster):
     vcluster.apply(pod("web", "echo started; mkdir /w; echo hello > /w/index.html; httpd -f -p 8080 -h /w"))
     vcluster.wait("pod/web", "Ready")
-    assert vcluster.logs("web") == "started\n"
+    assert logged(vcluster, "web", "started\n") == "started\n"
     assert vcluster.exec("web", "cat", input="through") == "through"
     with pytest.raises(CommandError) as failed:
         vcluster.exec("web", "sh", "-c", "echo no >&2; exit 7")
@@ -66,7 +74,7 @@ def test_the_next_test_has_a_pod_of_the_same_name_at_once(vcluster):
     assert vcluster.get("pods") == []
     vcluster.apply(pod("same", "echo mine; sleep 1000"))
     vcluster.wait("pod/same", "Ready")
-    assert vcluster.logs("same") == "mine\n"
+    assert logged(vcluster, "same", "mine\n") == "mine\n"
 
 
 def test_a_pods_token_is_of_its_own_cluster_and_opens_nothing_of_the_host(vcluster, vcluster_host):
