@@ -57,7 +57,8 @@ class ComponentDied(VClusterError):
         self.status = status
         self.log = log
         self.tail = tail
-        shown = f"\nLast lines of {log}:\n{tail or '(nothing was logged)'}" if log else ""
+        where = f" of {log}" if log else ""
+        shown = f"\nLast lines{where}:\n{tail or '(nothing was logged)'}" if log or tail else ""
         super().__init__(f"{component} of this test's cluster died ({status}).{shown}")
 
 

@@ -63,7 +63,7 @@ def death_text(deaths: Sequence[Death]) -> str:
     """One `ComponentDied` after the other, as text."""
     unique = {(death.component, death.status): death for death in deaths}
     errors = [
-        ComponentDied(death.component, status=death.status, log=Path(death.log), tail=death.tail)
+        ComponentDied(death.component, status=death.status, log=Path(death.log) if death.log else None, tail=death.tail)
         for death in unique.values()
     ]
     return "\n".join(f"{type(error).__name__}: {error}" for error in errors)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import random
 import secrets
@@ -122,6 +123,7 @@ class PodBackplane:
                 if cluster.laid or not baseline:
                     await cluster.take_baseline()
                 cluster.on_host.set()
+                cluster.restarts = await asyncio.to_thread(self._restarts, cluster.name)
                 self._clusters[cluster.name] = cluster
                 yield cluster
         finally:
@@ -161,6 +163,22 @@ class PodBackplane:
             elapsed=self._settings.timeout,
             last_seen=f"pod {self._host.namespace}/{cluster.name}-0: {seen}; its syncer: {said}",
         )
+
+    def _restarts(self, name: str) -> Mapping[str, int]:
+        with contextlib.closing(self._host.server.connect(timeout=_LOST_SECONDS)) as client:
+            return health.restarts(release.pod(client, self._host.namespace, name))
+
+    def _with_last_words(self, name: str, deaths: Sequence[Death]) -> Sequence[Death]:
+        with contextlib.closing(self._host.server.connect(timeout=_LOST_SECONDS)) as client:
+            return [
+                dataclasses.replace(
+                    death,
+                    tail=release.last_words(client, self._host.namespace, name, death.component.partition("/")[2]),
+                )
+                if death.component != f"{name}/pod"
+                else death
+                for death in deaths
+            ]
 
     def _look(self, name: str, before: str) -> str:
         with contextlib.closing(self._host.server.connect(timeout=_LOST_SECONDS)) as client:
@@ -227,6 +245,6 @@ class PodBackplane:
             seen = time.monotonic()
             pods = {pod["metadata"]["name"]: pod for pod in listed}
             for name, cluster in known.items():
-                if name in self._clusters and (ended := health.deaths(pods.get(f"{name}-0"), name)):
-                    cluster.deaths += ended
+                if name in self._clusters and (ended := health.deaths(pods.get(f"{name}-0"), name, cluster.restarts)):
+                    cluster.deaths += await asyncio.to_thread(self._with_last_words, name, ended)
                     cluster.died.set()

@@ -66,6 +66,8 @@ class PodCluster(Recyclable):
             compare=compare,
         )
         self.entrance = entrance
+        self.restarts: Mapping[str, int] = {}
+        """How often each of the pod's containers had begun anew when the cluster was ready."""
         self._reached = reached
         self._pki = pki
         self._server_authority = server_authority

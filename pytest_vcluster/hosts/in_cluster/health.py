@@ -50,20 +50,30 @@ def last_seen(pod: Mapping[str, Any]) -> str:
     return f"{status.get('phase', 'unknown')}: {', '.join(states) or 'no containers yet'}"
 
 
-def deaths(pod: Mapping[str, Any] | None, name: str) -> Sequence[Death]:
-    """What of a cluster that runs has died; `pod` is None where the host has none."""
+def restarts(pod: Mapping[str, Any] | None) -> Mapping[str, int]:
+    """How often each container of a pod has begun anew so far."""
+    return {container["name"]: container.get("restartCount", 0) for container in _containers(pod or {})}
+
+
+def deaths(pod: Mapping[str, Any] | None, name: str, before: Mapping[str, int]) -> Sequence[Death]:
+    """What of a cluster that runs has died; `pod` is None where the host has none.
+
+    `before`: the restarts that it had when it was ready. On a busy node a server may give up waiting for another one
+    and begin anew, which is no death of a cluster that nobody had yet.
+    """
     if pod is None or (pod.get("metadata") or {}).get("deletionTimestamp"):
         return (_death(f"{name}/pod", "was deleted from the host"),)
     phase = (pod.get("status") or {}).get("phase")
     if phase in ("Failed", "Succeeded"):
         return (_death(f"{name}/pod", f"{phase}: {(pod['status']).get('reason') or 'it ended'}"),)
-    return tuple(_ended(pod, name))
+    return tuple(_ended(pod, name, before))
 
 
-def _ended(pod: Mapping[str, Any], name: str) -> Iterator[Death]:
+def _ended(pod: Mapping[str, Any], name: str, before: Mapping[str, int]) -> Iterator[Death]:
     for container in _containers(pod):
-        state = container.get("state") or {}
-        ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated")
+        ended = (container.get("state") or {}).get("terminated")
+        if ended is None and container.get("restartCount", 0) > before.get(container["name"], 0):
+            ended = (container.get("lastState") or {}).get("terminated")
         if ended is not None:
             how = f"ended with {ended.get('exitCode')} ({ended.get('reason') or 'no reason given'})"
             yield _death(f"{name}/{container['name']}", how)

@@ -60,17 +60,27 @@ def test_refusals_of_the_host_are_told_in_its_words():
     ],
 )
 def test_a_pod_that_is_gone_is_dead(found, status):
-    [death] = health.deaths(found, "vc-1")
+    [death] = health.deaths(found, "vc-1", {})
     assert (death.component, death.status) == ("vc-1/pod", status)
 
 
 def test_a_container_that_ended_is_dead_even_when_it_runs_again():
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-    again = {**container("kube-apiserver", running={}), "lastState": ended}
+    again = {**container("kube-apiserver", running={}), "lastState": ended, "restartCount": 1}
     for found in (container("kube-apiserver", **ended), again):
-        [death] = health.deaths(pod(container(running={}), found), "vc-1")
+        [death] = health.deaths(pod(container(running={}), found), "vc-1", {})
         assert (death.component, death.status) == ("vc-1/kube-apiserver", "ended with 137 (OOMKilled)")
 
 
 def test_a_pod_that_runs_has_no_deaths():
-    assert health.deaths(pod(container(running={})), "vc-1") == ()
+    assert health.deaths(pod(container(running={})), "vc-1", {}) == ()
+
+
+def test_what_began_anew_before_the_cluster_was_ready_is_no_death():
+    once = {**container(running={}), "lastState": {"terminated": {"exitCode": 1}}, "restartCount": 1}
+    assert health.restarts(pod(once)) == {"etcd": 1}
+    assert health.restarts(None) == {}
+    assert health.deaths(pod(once), "vc-1", {"etcd": 1}) == ()
+
+    [death] = health.deaths(pod({**once, "restartCount": 2}), "vc-1", {"etcd": 1})
+    assert death.component == "vc-1/etcd"
