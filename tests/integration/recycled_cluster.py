@@ -68,7 +68,7 @@ class RecycledCluster:
 
     def freeze(self, pid):
         """Tell the syncer of a new controller manager, which is to stand still while the cluster is put back."""
-        syncer.restart(self.directory, self.cluster.name, freeze=[pid], timeout=60)
+        syncer.restart(syncer.connector(self.directory), self.cluster.name, freeze=[pid], timeout=60)
 
     def differences(self):
         """How the cluster differs from what it was when it was fresh."""
