@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_vcluster.errors import HostError, ToolchainError
-from pytest_vcluster.hosts.kind import docker
+from pytest_vcluster.hosts.kind import concerns, docker
 from pytest_vcluster.images import syncer as syncer_image
 from pytest_vcluster.service.runs import base
 from pytest_vcluster.toolchain import Component, Sources, Wanted, locate
@@ -148,21 +148,21 @@ def docker_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Whether Docker runs, and has the image that virtual clusters need in pods."""
     try:
         program = docker.which(environ)
-        command = [str(program), "version", "--format", "{{.Server.Version}}"]
         asked = subprocess.run(
-            command,
+            [str(program), "info", "--format", "{{json .}}"],
             env=docker.environment(environ, program),
             capture_output=True,
             text=True,
             check=False,
             timeout=docker.INFO_SECONDS,
         )
-        if asked.returncode:
-            raise docker.refused(asked.stderr.strip())
+        info = docker.info_of(asked.returncode, asked.stdout, asked.stderr)
     except (HostError, OSError, subprocess.TimeoutExpired) as error:
         yield Finding(subject="docker", state=State.BAD, text=str(error))
         return
-    yield Finding(subject="docker", state=State.OK, text=f"{asked.stdout.strip()}: {program}")
+    yield Finding(subject="docker", state=State.OK, text=f"{info['ServerVersion']}: {program}")
+    for concern in concerns.of(info):
+        yield Finding(subject="docker", state=State.NOTE, text=concern.text, remedy=concern.remedy)
     tag = syncer_image.tag_of_installed()
     is_there = syncer_image.is_there(tag, docker=str(program))
     yield Finding(

@@ -15,6 +15,8 @@ from kind_lives import Life, containers, docker, kind_binary, remove, until
 
 from pytest_vcluster.settings import Settings
 
+pytestmark = pytest.mark.timeout(600)  # a node takes minutes to start where others keep the machine busy
+
 Live = Callable[..., Life]
 SERVICE, REAPER = "pytest_vcluster.service", "reaper.py"
 SHARED = "pytest-shared-for-tests"

@@ -45,11 +45,12 @@ async def running(
     document = configuration.read(settings.kind_config) if settings.kind_config else {}
     reused = None if settings.reuse is None else naming.check_reused(settings.reuse)
     docker = Docker.of(environ, register=register)
-    await docker.info()
+    info = await docker.info()
     site = Site(
         settings=settings,
         document=document,
         docker=docker,
+        info=info,
         kind=kind_binary,
         directory=directory,
         starter=starter,

@@ -35,10 +35,14 @@ async def create(
     configuration: Path,
     image: str | None,
     kubeconfig: Path,
+    concerns: str,
     starter: Starter,
     progress: Callable[[str], None],
 ) -> None:
-    """Make the cluster `name`; HostError with kind's last words if that fails. Its nodes need not be ready yet."""
+    """Make the cluster `name`, whose nodes need not be ready yet.
+
+    HostError with kind's last words if that fails, and with `concerns` there are about this Docker.
+    """
     process = await starter.start(
         Component(
             name="kind",
@@ -61,7 +65,9 @@ async def create(
         process.kill()
     if code:
         said = _text(process.log, offset)
-        raise failure(name, code=code, said=said, image=image, here=await _node_images(docker), kind=kind)
+        raise failure(
+            name, code=code, said=said, image=image, here=await _node_images(docker), kind=kind, concerns=concerns
+        )
 
 
 async def _followed(process: RunningComponent, name: str, *, offset: int, progress: Callable[[str], None]) -> int:
@@ -86,7 +92,9 @@ def last_step(said: str) -> str:
     return str(steps[-1]) if steps else ""
 
 
-def failure(name: str, *, code: int, said: str, image: str | None, here: Sequence[str], kind: Path) -> HostError:
+def failure(
+    name: str, *, code: int, said: str, image: str | None, here: Sequence[str], kind: Path, concerns: str = ""
+) -> HostError:
     """The error for a creation that failed after kind had `said` something; `here` are node images of this machine."""
     pulled = re.search(r'failed to pull image "([^"]+)"', said)
     if pulled:
@@ -108,7 +116,7 @@ def failure(name: str, *, code: int, said: str, image: str | None, here: Sequenc
     asked = f" from {image}" if image else ""
     return HostError(
         f"kind could not make the cluster {name}{asked} ({describe_exit(code)}).\n"
-        f"Its last lines ({kind}):\n{told(said)}\n{remedy}"
+        f"Its last lines ({kind}):\n{told(said)}\n{remedy}{concerns}"
     )
 
 

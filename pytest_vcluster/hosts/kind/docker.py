@@ -117,14 +117,20 @@ class Docker:
             raise HostError(f"docker {' '.join(arguments)} ended with {answer.code}:\n{answer.said}")
         return answer.output
 
-    async def answer(self, *arguments: str, timeout: float, given: bytes | None = None) -> Answer:
-        """Run `docker ARGUMENTS` and return how it ended, whatever that was; Timeout if it doesn't end."""
-        async with self.started(*arguments, given=asyncio.subprocess.PIPE if given is not None else None) as process:
+    async def answer(
+        self, *arguments: str, timeout: float, given: bytes | None = None, program: Path | None = None
+    ) -> Answer:
+        """Run `docker ARGUMENTS` and return how it ended, whatever that was; Timeout if it doesn't end.
+
+        `program` is another one that talks to the same Docker, such as kind.
+        """
+        stdin = asyncio.subprocess.PIPE if given is not None else None
+        async with self.started(*arguments, given=stdin, program=program) as process:
             try:
                 output, errors = await asyncio.wait_for(process.communicate(given), timeout)
             except TimeoutError:
                 raise Timeout(
-                    f"docker {' '.join(arguments)}",
+                    f"{(program or self.program).name} {' '.join(arguments)}",
                     elapsed=timeout,
                     last_seen="it still runs",
                     remedy="See whether Docker is busy, or stuck: `docker info`, `docker ps -a`.",
@@ -133,11 +139,15 @@ class Docker:
 
     @contextlib.asynccontextmanager
     async def started(
-        self, *arguments: str, given: int | None = None, output: int = asyncio.subprocess.PIPE
+        self,
+        *arguments: str,
+        given: int | None = None,
+        output: int = asyncio.subprocess.PIPE,
+        program: Path | None = None,
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run `docker ARGUMENTS` for as long as the context is open; `given` and `output` as with subprocesses."""
         process = await asyncio.create_subprocess_exec(
-            self.program,
+            program or self.program,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL if given is None else given,
             stdout=output,

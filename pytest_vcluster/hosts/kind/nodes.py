@@ -1,15 +1,13 @@
 """The nodes of a kind cluster, as Docker tells of them.
 
-The one rule: pure, but for looking whether an address can be reached.
+The one rule: Docker is asked, and nothing is done to them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +17,6 @@ from pytest_vcluster.hosts.kind.docker import Docker
 from pytest_vcluster.hosts.kind.naming import CLUSTER_LABEL, LOAD_BALANCER, ROLE_LABEL
 
 _QUERY_SECONDS = 30.0
-_REACH_SECONDS = 2.0
-_API_PORT = 6443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,19 +95,6 @@ async def containers(docker: Docker, name: str) -> tuple[Node, ...]:
     if not answer.output.strip():
         raise HostError(f"docker inspect ended with {answer.code}:\n{answer.said}")
     return parse(answer.output)  # without what went in between, of which it complains
-
-
-async def reachable(nodes: Sequence[Node]) -> bool:
-    """Whether containers can be reached at their own addresses: on Linux usually, elsewhere not."""
-    try:
-        async with asyncio.timeout(_REACH_SECONDS):
-            _, writer = await asyncio.open_connection(nodes[0].address, _API_PORT)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
 
 
 def is_ours(address: str) -> bool:

@@ -130,19 +130,8 @@ async def _completed(site: Site, name: str, node: Node, command: str) -> dict[st
 
 
 async def _exported(site: Site, name: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        site.kind,
-        "get",
-        "kubeconfig",
-        f"--name={name}",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=site.docker.environ,
-        start_new_session=True,
-    )
-    site.docker.register(process.pid)
-    output, errors = await asyncio.wait_for(process.communicate(), _QUERY_SECONDS)
-    if process.returncode:
-        raise HostError(f"kind get kubeconfig --name {name} ended with {process.returncode}:\n{errors.decode()}")
-    return output.decode()
+    arguments = ("get", "kubeconfig", f"--name={name}")
+    answer = await site.docker.answer(*arguments, timeout=_QUERY_SECONDS, program=site.kind)
+    if answer.code:
+        raise HostError(f"kind {' '.join(arguments)} ended with {answer.code}:\n{answer.said}")
+    return answer.output

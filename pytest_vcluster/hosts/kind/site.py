@@ -5,6 +5,7 @@ The one rule: no policy. Whether a cluster is to be made, used or removed is dec
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from pytest_vcluster.controlplane.component import Starter
 from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.errors import HostError, Timeout
-from pytest_vcluster.hosts.kind import configuration, creating, nodes
+from pytest_vcluster.hosts.kind import concerns, configuration, creating, nodes, reaching
 from pytest_vcluster.hosts.kind.docker import Docker
 from pytest_vcluster.hosts.kind.host import KindHost
 from pytest_vcluster.hosts.kind.images import Images
@@ -32,6 +33,8 @@ class Site:
     document: Mapping[str, Any]
     """The user's kind configuration."""
     docker: Docker
+    info: Mapping[str, Any]
+    """What Docker says of itself."""
     kind: Path
     directory: Path
     starter: Starter
@@ -58,6 +61,7 @@ class Site:
             configuration=file,
             image=self.settings.kind_image,
             kubeconfig=self.kubeconfig,
+            concerns=concerns.told(self.info),
             starter=self.starter,
             progress=self.progress,
         )
@@ -75,6 +79,11 @@ class Site:
             raise HostError(f"The kind cluster {name} has no nodes any more: somebody removed them.")
         first = found[0]
         await creating.ready(self.docker, first, name, progress=self.progress)
+        direct = await reaching.answers(first.address, reaching.API_PORT)
+        kubeconfig = await asyncio.to_thread(self.kubeconfig.read_text)
+        usable = await reaching.usable(kubeconfig, name=name, node=first.address, direct=direct)
+        if usable != kubeconfig:
+            await asyncio.to_thread(self.kubeconfig.write_text, usable)
         version = await self.docker.run("exec", first.name, "cat", "/kind/version", timeout=_QUERY_SECONDS)
         return KindHost(
             name=name,
@@ -84,7 +93,7 @@ class Site:
             nodes=found,
             gateway=first.gateway,
             way_back=await self._way_back(first),
-            direct=await nodes.reachable(found),
+            direct=direct,
             shared=shared,
             images=Images(
                 self.docker,

@@ -55,12 +55,23 @@ def test_without_docker_it_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("has_image", "state"), [(True, State.OK), (False, State.NOTE)])
 def test_docker_and_the_image_are_looked_for(tmp_path: Path, has_image: bool, state: State) -> None:
     docker = tmp_path / "docker"
-    docker.write_text(f'#!/bin/sh\ncase "$1" in version) echo 29.1 ;; image) exit {0 if has_image else 1} ;; esac\n')
+    answers = f"""info) echo '{{"ServerVersion": "29.1"}}' ;; image) exit {0 if has_image else 1} ;;"""
+    docker.write_text(f'#!/bin/sh\ncase "$1" in {answers} esac\n')
     docker.chmod(0o755)
     running, image = doctor.docker_findings({"PATH": str(tmp_path)})
     assert (running.state, running.text) == (State.OK, f"29.1: {docker}")
     assert image.state is state
     assert ("pytest-vcluster image" in str(image)) is not has_image
+
+
+def test_what_is_likely_to_go_wrong_with_docker_is_told_with_what_to_do(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("""#!/bin/sh\necho '{"ServerVersion": "29", "CgroupVersion": "1", "MemTotal": 2147483648}'\n""")
+    docker.chmod(0o755)
+    notes = [str(each) for each in doctor.docker_findings({"PATH": str(tmp_path)}) if each.state is State.NOTE]
+    assert ["failCgroupV1" in note for note in notes] == [True, False]
+    assert "2.0 GiB" in notes[1]
+    assert "Docker Desktop" in notes[1]
 
 
 def test_docker_that_does_not_run_is_told_in_its_own_words(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -94,4 +95,7 @@ class FakeMachine:
 
 @pytest.fixture
 def machine(tmp_path):
-    return FakeMachine(tmp_path)
+    made = FakeMachine(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as api_server:
+        made.wish("port", str(api_server.getsockname()[1]))
+        yield made

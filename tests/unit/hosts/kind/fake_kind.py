@@ -164,11 +164,16 @@ def in_node(node, words, given):
         node["images"][words[-1]] = words[-2]
 
 
+def kubeconfig(name):
+    cluster = {"name": f"kind-{name}", "cluster": {"server": f"https://127.0.0.1:{wish('port')}"}}
+    return json.dumps({"clusters": [cluster]})
+
+
 def kind(first, second, *words):
     given = dict(options(words))
     name = given["--name"]
     if (first, second) == ("get", "kubeconfig"):
-        return print(f"kubeconfig of {name}")
+        return print(kubeconfig(name))
     sys.stderr.write(f'Creating cluster "{name}" ...\n')
     image = given.get("--image", "kindest/node:default")
     sys.stderr.write(f" • Ensuring node image ({image}) 🖼  ...\n")
@@ -191,7 +196,7 @@ def kind(first, second, *words):
         fail(wish("create-fails"))
     config = Path(given["--kubeconfig"])
     config.touch(mode=0o600)
-    config.write_text(f"kubeconfig of {name}\n")
+    config.write_text(f"{kubeconfig(name)}\n")
     return None
 
 

@@ -22,7 +22,7 @@ def test_a_run_has_a_cluster_of_its_own_which_ends_with_it(machine):
             assert machine.containers == [f"{NAME}-control-plane"]
             assert (host.name, host.context, host.version) == (NAME, f"kind-{NAME}", "v1.36.4")
             assert host.kubeconfig.parent == machine.base / "1a2b3c4d" / "1"
-            assert host.kubeconfig.read_text() == f"kubeconfig of {NAME}\n"
+            assert f"kind-{NAME}" in host.kubeconfig.read_text()
             assert stat.S_IMODE(host.kubeconfig.stat().st_mode) == 0o600
             assert (host.gateway, host.way_back, host.shared) == ("127.0.0.1", "127.0.0.1", False)
             [node] = host.nodes
@@ -219,3 +219,11 @@ def test_where_docker_has_its_own_machine_containers_know_ours_by_name(machine, 
     assert asyncio.run(way_back()) is None
     machine.wish("desktop")
     assert asyncio.run(way_back()) == "192.168.65.254"
+
+
+def test_an_api_server_that_nobody_can_reach_is_told_at_once(machine):
+    machine.wish("port", "1")
+    with pytest.raises(HostError, match="can't be reached from here, neither at https://127.0.0.1:1 nor") as caught:
+        asyncio.run(enter(machine))
+    assert "networking.apiServerAddress" in str(caught.value)
+    assert machine.containers == []

@@ -1,9 +1,11 @@
+import asyncio
 import json
+import socket
 
 import pytest
 
 from pytest_vcluster.errors import HostError, SettingsError
-from pytest_vcluster.hosts.kind import creating, docker, images, naming, nodes
+from pytest_vcluster.hosts.kind import concerns, creating, docker, images, naming, nodes, reaching
 
 INSPECTED = {
     "Name": "/a-control-plane",
@@ -156,8 +158,9 @@ def test_progress_is_what_kind_does_now_in_plain_letters():
     assert creating.last_step("") == ""
 
 
-def failure(said, image="kindest/node:v9", here=()):
-    return str(creating.failure("a", code=1, said=said, image=image, here=here, kind="/bin/kind"))
+def failure(said, image="kindest/node:v9", here=(), concerns=""):
+    made = creating.failure("a", code=1, said=said, image=image, here=here, kind="/bin/kind", concerns=concerns)
+    return str(made)
 
 
 def test_a_node_image_that_cannot_be_pulled_is_named_with_those_that_are_here():
@@ -191,3 +194,36 @@ def test_what_kubeadm_says_is_not_drowned_in_places_of_its_program():
 def test_a_configuration_that_kind_refuses_is_the_users_to_mend():
     text = failure("ERROR: failed to create cluster: unable to decode config: field nods not found\n")
     assert "Mend the file that --vcluster-kind-config names" in text
+
+
+@pytest.mark.parametrize(
+    ("info", "word"),
+    [
+        ({"CgroupVersion": "1"}, "failCgroupV1: false"),
+        ({"MemTotal": 2 << 30}, "2.0 GiB"),
+        ({"OSType": "windows"}, "Linux containers"),
+    ],
+)
+def test_what_docker_says_of_itself_may_give_reason_for_concern(info, word):
+    assert word in concerns.told(info)
+    assert concerns.told({"CgroupVersion": "2", "MemTotal": 8 << 30, "OSType": "linux"}) == ""
+    assert concerns.told({}) == ""
+    assert failure("ERROR: no", concerns=concerns.told(info)).endswith(concerns.told(info))
+
+
+KUBECONFIG = """
+clusters:
+- {{name: kind-a, cluster: {{server: "https://127.0.0.1:{port}"}}}}
+"""
+
+
+def test_the_api_server_is_used_where_it_answers():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        config = KUBECONFIG.format(port=server.getsockname()[1])
+        assert asyncio.run(reaching.usable(config, name="a", node="127.0.0.1", direct=True)) == config
+    gone = asyncio.run(reaching.usable(config, name="a", node="172.18.0.2", direct=True))
+    assert reaching.server_of(gone) == "https://172.18.0.2:6443"
+    gone = asyncio.run(reaching.usable(config, name="a", node="fc00::2", direct=True))
+    assert reaching.server_of(gone) == "https://[fc00::2]:6443"
+    with pytest.raises(HostError, match="neither at https://127.0.0.1:.* nor at its node's address 172.18.0.2:6443"):
+        asyncio.run(reaching.usable(config, name="a", node="172.18.0.2", direct=False))
