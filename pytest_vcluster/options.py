@@ -165,6 +165,10 @@ def _check_host(settings: Settings) -> None:
                     f"{settings.host!r}. Leave it out, or choose such a host."
                 )
                 raise SettingsError(message)
+    if settings.reuse or settings.kind_config:
+        from pytest_vcluster.hosts.kind.asked import check  # noqa: PLC0415 - start-up time
+
+        check(settings)
 
 
 def _one_of(*allowed: str) -> Callable[[Given], str]:

@@ -214,3 +214,14 @@ def test_help_works_with_wrong_options(runs: Runs) -> None:
 def test_the_header_speaks_to_projects_that_said_something(runs: Runs) -> None:
     runs.test("", "--vcluster-pool=3").stdout.fnmatch_lines(["vcluster: host embedded, Kubernetes v1.36.4, pool of 3"])
     runs.test("").stdout.no_fnmatch_line("vcluster:*")
+
+
+def test_a_kind_configuration_that_is_none_stops_the_run(runs: Runs) -> None:
+    (runs.path / "kind.yaml").write_text("nodes:\n- role: boss\n")
+    result = runs.test("", "--vcluster-host=kind", "--vcluster-kind-config=kind.yaml")
+    result.stderr.fnmatch_lines(["ERROR: --vcluster-kind-config: */kind.yaml, line 2: a node has a role, *"])
+
+
+def test_a_name_of_clusters_that_end_with_their_run_is_not_reused(runs: Runs) -> None:
+    result = runs.test("", "--vcluster-host=kind", "--vcluster-reuse=pytest-vcluster-1")
+    result.stderr.fnmatch_lines(["ERROR: --vcluster-reuse 'pytest-vcluster-1': *"])

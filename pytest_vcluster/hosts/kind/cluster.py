@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_vcluster.controlplane.component import Starter
 from pytest_vcluster.controlplane.last_will import LastWill
 from pytest_vcluster.errors import VClusterError
-from pytest_vcluster.hosts.kind import configuration, naming, sharing
+from pytest_vcluster.hosts.kind import asked, naming, sharing
 from pytest_vcluster.hosts.kind.docker import Docker
 from pytest_vcluster.hosts.kind.host import KindHost
 from pytest_vcluster.hosts.kind.site import Site
@@ -42,8 +42,7 @@ async def running(
     `directory` is one below that of the run, whose name is the run's. `will` is told what to remove when nobody is left
     to do it, before it is made. Raises SettingsError, HostError or Timeout, before anything is made where that can be.
     """
-    document = configuration.read(settings.kind_config) if settings.kind_config else {}
-    reused = None if settings.reuse is None else naming.check_reused(settings.reuse)
+    document = asked.check(settings)
     docker = Docker.of(environ, register=register)
     info = await docker.info()
     site = Site(
@@ -56,8 +55,8 @@ async def running(
         starter=starter,
         progress=progress,
     )
-    if reused is not None:
-        yield await sharing.obtain(site, reused, locks=cache_folder(environ) / "kind", will=will)
+    if settings.reuse is not None:
+        yield await sharing.obtain(site, settings.reuse, locks=cache_folder(environ) / "kind", will=will)
         return
     run = directory.parent
     name = naming.of_run(run)

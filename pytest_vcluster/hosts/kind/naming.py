@@ -49,8 +49,8 @@ def mark(base: Path) -> str:
     return f"/pytest-vcluster/{hashlib.sha256(known.encode()).hexdigest()[:16]}"
 
 
-def check_reused(name: str) -> str:
-    """Return `name` if a cluster that is shared may have it; SettingsError if not."""
+def check_reused(name: str) -> None:
+    """SettingsError if a cluster that is shared can't have this name."""
     if name.startswith(PREFIX):
         raise SettingsError(
             f"--vcluster-reuse {name!r}: names that begin with {PREFIX!r} are those of clusters that end with their "
@@ -61,4 +61,3 @@ def check_reused(name: str) -> str:
             f"--vcluster-reuse {name!r} can't be the name of a kind cluster. Allowed: lower case letters, digits, "
             f"dots and dashes, {_LONGEST} at most."
         )
-    return name
