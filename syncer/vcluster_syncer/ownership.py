@@ -21,6 +21,8 @@ NAME: Final = f"{PREFIX}name"
 NAMESPACE: Final = f"{PREFIX}namespace"
 UID: Final = f"{PREFIX}uid"
 KIND: Final = f"{PREFIX}kind"
+CANARY: Final = f"{PREFIX}canary"
+"""Label of a virtual object that is made to see whether the API server has caught up: it is not carried."""
 
 TOKENS_ROLE: Final = "tokens"
 """Role of the Secret a pod's ServiceAccount tokens are kept in."""

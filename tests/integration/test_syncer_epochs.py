@@ -144,10 +144,11 @@ async def web_again(case, held, epoch):
     await case.host.bind(case.name, pod["metadata"]["name"], f"{case.name}-node-1")
     await case.set_status(pod, ready=True)
 
-    async def is_running():
-        return (await case.virtual.get(PODS, "default", "web"))["status"]["phase"] == "Running"
+    await eventually(lambda: is_running(case, "web"))
 
-    await eventually(is_running)
+
+async def is_running(case, name):
+    return (await case.virtual.get(PODS, "default", name))["status"]["phase"] == "Running"
 
 
 async def nothing_left_over(case, admin, *, epoch):
@@ -231,6 +232,7 @@ def test_who_deletes_within_a_lease_is_waited_for_as_ever(servers, directory):
             await captured(case, admin)
             epoch = await recycled(case, admin)
             old = await web(case)
+            await eventually(lambda: is_running(case, "web"))
             await case.virtual.delete(PODS, "default", "web", grace=600)
 
             async def ending():

@@ -14,9 +14,10 @@ from vcluster_syncer.engine.latency import Changes, Latency
 from vcluster_syncer.engine.memory import Memory
 from vcluster_syncer.engine.metrics import Metrics
 from vcluster_syncer.engine.outcomes import DONE, Done, Failed, Later, Outcome, Refused, Rejected, Stale
+from vcluster_syncer.engine.store import uid_of
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.model import Later as LaterAction
-from vcluster_syncer.model import Reference
+from vcluster_syncer.model import Object, Reference
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class Controller:
             if isinstance(outcome, Later):
                 later = outcome if later is None or outcome.seconds < later.seconds else later
             elif isinstance(outcome, Rejected):
+                if virtual is not None and not self._is_there(reference, virtual):
+                    return Stale(outcome.message)
                 return await self._after_rejection(reference, outcome)
             elif not isinstance(outcome, Done):
                 return outcome
@@ -101,6 +104,11 @@ class Controller:
         if virtual is None and host is None:
             self._writes.pop(reference, None)
         return later or DONE
+
+    def _is_there(self, reference: Reference, virtual: Object) -> bool:
+        """Whether an object is still there; a namesake has nothing to do with what was said of it."""
+        now = self._memory.virtual(*reference)
+        return now is not None and uid_of(now) == uid_of(virtual)
 
     async def _after_rejection(self, reference: Reference, rejected: Rejected) -> Outcome:
         """Ask again before the user is told; afterwards, again only for what may pass without a change."""

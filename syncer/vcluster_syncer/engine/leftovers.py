@@ -104,6 +104,10 @@ class Leftovers:
         while self._in_the_way():  # noqa: ASYNC110 - what changes it is many answers
             await asyncio.sleep(_POLL)
 
+    def are_harmless(self, resource: Resource) -> bool:
+        """Tell whether no lease can meet what another left of a resource, whether or not it was asked to go."""
+        return resource in _INERT or (resource == PODS and self._memory.tenant.selects_by_epoch)
+
     def shown(self) -> list[str]:
         """Tell what is in the way, and what went wrong with it."""
         errors = self._queue.errors
@@ -121,13 +125,13 @@ class Leftovers:
         return [each for each in self._places() if self._can_be_met(each[0], self._find(*each))]
 
     def _can_be_met(self, resource: Resource, found: Object | None) -> bool:
-        if found is None or resource in _INERT:
+        if found is None or self.are_harmless(resource):
             return False
         if resource == SERVICES:
             # Its address is given out anew.
             return True
         if resource == PODS:
-            return not self._memory.tenant.selects_by_epoch and ownership.NAMESPACE_LABEL in ownership.labels_of(found)
+            return ownership.NAMESPACE_LABEL in ownership.labels_of(found)
         return not decide.is_terminating(found)
 
     def _find(self, resource: Resource, place: Key) -> Object | None:

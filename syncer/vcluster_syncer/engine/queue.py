@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -106,6 +106,17 @@ class Queue(Generic[K]):
         self._ready.clear()
         for waiter in self._idle:
             waiter.cancel()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it works, as it does from its start until it is closed."""
+        return self._started
+
+    def unsettled(self) -> Iterator[K]:
+        """Every key that is ready, active, or between attempts after a failure."""
+        yield from self._ready
+        yield from self._active
+        yield from self._failures
 
     async def settled(self) -> None:
         """Wait until no key is ready, active, or between attempts after a failure."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import orjson
 
+from vcluster_syncer import ownership
 from vcluster_syncer.kube.requests import Request
 
 PREFIX = "vcluster-barrier-"
@@ -185,7 +186,8 @@ def node_port_service(name: str) -> tuple[Request, Request]:
     """Create a Service that has a node port, and delete it again."""
     path = f"/api/v1/namespaces/{NAMESPACE}/services"
     spec = {"type": "NodePort", "ports": [{"port": 1}]}
-    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+    metadata = {"name": name, "labels": {ownership.CANARY: "true"}}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
     return (
         Request(method="POST", path=path, body=orjson.dumps(body)),
         Request(method="DELETE", path=f"{path}/{name}"),

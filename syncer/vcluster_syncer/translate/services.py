@@ -98,7 +98,7 @@ def _status(virtual: Object, host: Object, tenant: Tenant) -> Sequence[Action]:
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
     """Carry a Service, and bring the load balancer's addresses back."""
-    if key == KUBERNETES:
+    if key == KUBERNETES or (virtual is not None and ownership.CANARY in ownership.labels_of(virtual)):
         return ()
 
     def difference(current: Object, wanted: Object) -> Object:

@@ -57,6 +57,20 @@ def test_the_soonest_later_is_the_outcome_and_stops_nothing():
     assert executor.done[2] == ACT
 
 
+def test_nobody_is_told_why_the_object_before_his_was_refused():
+    class Replacing(Executor):
+        async def execute(self, action, about):
+            memory.virtual_stores[WIDGETS].replace([obj("a", 2, uid="another")], 2)
+            return await super().execute(action, about)
+
+    executor = Replacing(Rejected("quota", may_pass=True))
+    memory = Memory(TENANT, [kind(lambda *_: [ACT])], enqueue=lambda _: None, clock=lambda: 0.0)
+    memory.virtual_stores[WIDGETS].replace([obj("a")], 1)
+    controller = Controller(memory, executor, timing=Timing(doubts=0), clock=lambda: 0.0)
+    assert asyncio.run(controller.work(REFERENCE)) == Stale("quota")
+    assert executor.told == []
+
+
 def test_nothing_to_do_is_done():
     assert passes(Executor()) == [DONE]
 

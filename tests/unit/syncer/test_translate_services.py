@@ -1,10 +1,12 @@
 import copy
+import json
 from typing import Any
 
 import pytest
 from syncer_worlds import Worlds, tenant
 from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, DeleteHost, Key, Refuse
 from vcluster_syncer.naming import host_name
+from vcluster_syncer.recycle.canary_objects import node_port_service
 from vcluster_syncer.translate import services
 
 WEB = Key("default", "web")
@@ -46,6 +48,13 @@ def test_selects_only_pods_of_its_tenant_and_namespace(worlds: Worlds) -> None:
 def test_without_a_selector_it_selects_nothing_on_the_host_either(worlds: Worlds, spec: dict[str, Any]) -> None:
     service(worlds, **spec)
     assert not on_host(worlds)["spec"].get("selector")
+
+
+def test_one_that_recycling_makes_for_itself_stays_in_the_virtual_cluster(worlds: Worlds) -> None:
+    request, _ = node_port_service("web")
+    assert request.body is not None
+    service(worlds)["metadata"]["labels"] = json.loads(request.body)["metadata"]["labels"]
+    assert worlds.look(SERVICES, WEB) == ()
 
 
 def test_headless_stays_headless(worlds: Worlds) -> None:
