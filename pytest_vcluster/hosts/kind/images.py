@@ -17,7 +17,7 @@ from pytest_vcluster.errors import HostError
 from pytest_vcluster.hosts.kind.docker import Docker
 
 _PULL_SECONDS = 900.0
-_IMPORT_SECONDS = 300.0
+_IMPORT_SECONDS = 600.0
 _QUERY_SECONDS = 30.0
 _RECORD = "/kind/pytest-vcluster-images.json"
 _CTR = ("ctr", "--namespace=k8s.io", "images")
