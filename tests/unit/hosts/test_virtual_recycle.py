@@ -10,7 +10,15 @@ from pytest_vcluster.hosts import recyclable, virtual
 from pytest_vcluster.hosts.recyclable import NotPristine
 from pytest_vcluster.hosts.virtual import VirtualCluster
 
-BACK = {"pristine": True, "reason": "", "revision": 40, "keys": 7, "outdated": False}
+BACK = {
+    "pristine": True,
+    "reason": "",
+    "revision": 40,
+    "keys": 7,
+    "outdated": False,
+    "written": 3,
+    "seconds": {"reset": 0.01},
+}
 RESTORED = {"restless": "", "revived": [], "outdated": False}
 BEFORE = {"header": {"revision": "5"}, "kvs": []}
 
