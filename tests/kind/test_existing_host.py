@@ -39,14 +39,14 @@ def test_a_pod_runs_on_a_node_that_is_made_up(vcluster):
 @pytest.fixture(scope="module")
 def on_host(vcluster_host, tmp_path_factory):
     """Runs kubectl as the administrator of the host."""
-    binary = kubectl.find(vcluster_host["version"], offline=False, environ={})
+    binary = kubectl.find(vcluster_host.version, offline=False, environ={})
     home = tmp_path_factory.mktemp("kubectl")
 
     def run(*arguments: str, text: str | None = None) -> str:
         return kubectl.run(
             binary,
             list(arguments),
-            kubeconfig=Path(vcluster_host["kubeconfig"]),
+            kubeconfig=vcluster_host.kubeconfig,
             home=home,
             look=lambda: None,
             input=text,
@@ -92,7 +92,7 @@ def team(on_host, vcluster_session, vcluster_host, tmp_path_factory):
     ]
     on_host("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
     token = on_host("create", "token", "ci", "--namespace", NAMESPACE, "--duration", "2h").strip()
-    config = yaml.safe_load(Path(vcluster_host["kubeconfig"]).read_text())
+    config = yaml.safe_load(vcluster_host.kubeconfig.read_text())
     config["users"] = [{"name": "ci", "user": {"token": token}}]
     context = {"cluster": config["clusters"][0]["name"], "user": "ci", "namespace": NAMESPACE}
     config["contexts"] = [

@@ -86,7 +86,7 @@ def test_a_pods_token_is_of_its_own_cluster_and_opens_nothing_of_the_host(vclust
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     request = urllib.request.Request(
-        f"{vcluster_host['url']}/api/v1/namespaces", headers={"Authorization": f"Bearer {token}"}
+        f"{vcluster_host.url}/api/v1/namespaces", headers={"Authorization": f"Bearer {token}"}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, context=context, timeout=30)

@@ -76,6 +76,7 @@ class PodBackplane:
             "context": host.context,
             "url": host.server.url,
             "namespace": host.namespace,
+            "nodes": list(host.node_names),
         }
 
     @contextlib.asynccontextmanager

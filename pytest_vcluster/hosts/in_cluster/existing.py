@@ -64,6 +64,7 @@ def connected(settings: Settings, progress: Callable[[str], None]) -> Host:
         namespace=namespace,
         version=version,
         service_range=found,
+        node_names=(),
         nodes="fake",
         addresses=(),
         way_back="",

@@ -32,6 +32,8 @@ class Host:
     """Where everything is made; it exists."""
     version: str
     service_range: str
+    node_names: Sequence[str]
+    """Names of its nodes, as far as they may be read."""
     nodes: str
     """How virtual clusters see nodes: `shared` where they may be read, else `fake`."""
     addresses: Sequence[str]

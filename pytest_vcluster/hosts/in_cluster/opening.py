@@ -152,6 +152,7 @@ def _on_kind(cluster: kind.KindHost, settings: Settings, progress: Callable[[str
             namespace=namespace,
             version=cluster.version,
             service_range=service_range(client, namespace),
+            node_names=[node.name for node in cluster.nodes],
             nodes="shared",
             addresses=[node.address for node in cluster.nodes] if cluster.direct else [],
             way_back=cluster.way_back or "",
