@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -115,7 +115,11 @@ def suite(team, tmp_path):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--vcluster-host", "existing"]
         command += ["--vcluster-kubeconfig", str(team), "--vcluster-context", context, "--vcluster-timeout", "150"]
         command += ["--vcluster-syncer-image", tag_of_installed(), *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900)
+        # What this run was told about its own host is not meant for that one.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900, env=environ
+        )
 
     return run
 
