@@ -54,6 +54,8 @@ from pytest_vcluster.settings import Settings
 
 _log = logging.getLogger(__name__)
 _UNWINDING_SECONDS = 0.5
+_UNWINDING_ELSEWHERE_SECONDS = 20.0
+"""Where clusters are not processes of ours, whoever hosts them has to be told, and may be slow."""
 _GRACE_SECONDS = 0.7
 _POLL_SECONDS = 0.01
 
@@ -132,7 +134,8 @@ class Service:
         unwinding = asyncio.ensure_future(self._clusters.close())
         await asyncio.sleep(0)  # whoever sees its processes die from here on knows that this is the end
         self._roster.kill()
-        await asyncio.wait((unwinding,), timeout=_UNWINDING_SECONDS)
+        here = self._settings.host == "embedded"
+        await asyncio.wait((unwinding,), timeout=_UNWINDING_SECONDS if here else _UNWINDING_ELSEWHERE_SECONDS)
         for connection in self._dismissed:
             connection.send(Summary(totals=self._statistics.summary()))
             await connection.close()
