@@ -11,9 +11,7 @@ import pytest
 import yaml
 
 from pytest_vcluster.cluster import kubectl
-from pytest_vcluster.hosts.chart import render
-from pytest_vcluster.hosts.in_cluster import rights
-from pytest_vcluster.hosts.in_cluster.objects import values
+from pytest_vcluster.hosts.in_cluster import existing
 from pytest_vcluster.images.syncer import tag_of_installed
 from pytest_vcluster.toolchain import Component, Sources, Wanted, locate
 
@@ -61,11 +59,7 @@ def rules() -> list[dict[str, object]]:
     """A Role with just the rights that are asked for."""
     helm = locate(Wanted.known(Component.HELM), Sources.from_environ({}, offline=True))
     assert helm is not None
-    wanted = values(
-        version="v1.36.4", labels={}, service_range="10.96.0.0/24", kubernetes_ip="10.96.0.1", dns_ip="10.96.0.10",
-        node_ports=False, keys="k", seed="", nodes="fake", lease="l", syncer_image="i",
-    )  # fmt: skip
-    needed = rights.needed(render(helm.path, "vc-0", NAMESPACE, wanted), forwarded=True)
+    needed = existing.needed("v1.36.4", helm.path, "syncer", NAMESPACE)
     return [
         {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
         for right in needed

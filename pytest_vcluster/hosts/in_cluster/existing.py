@@ -7,7 +7,6 @@ that all of it may be made.
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -19,15 +18,16 @@ from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.errors import ApiError, HostError, SettingsError
 from pytest_vcluster.hosts import chart
 from pytest_vcluster.hosts.in_cluster import objects, rights
-from pytest_vcluster.hosts.in_cluster.blocks import blocks
 from pytest_vcluster.hosts.in_cluster.host import Host, service_range
 from pytest_vcluster.hosts.in_cluster.host_api import HostServer
 from pytest_vcluster.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_vcluster.hosts.in_cluster.backplane import Tools
+    pass
 
 _SECONDS = 15.0
+_NODES = "fake"
+"""Without a right on those that there are."""
 
 
 def syncer_image(settings: Settings) -> str:
@@ -41,8 +41,8 @@ def syncer_image(settings: Settings) -> str:
     return settings.syncer_image
 
 
-def connected(settings: Settings, progress: Callable[[str], None]) -> Host:
-    """Connect to the host, and tell which it is; HostError if it can't be reached or is not known well enough."""
+def connected(settings: Settings, helm: Path, image: str, progress: Callable[[str], None]) -> Host:
+    """Connect to the host, tell which it is, and see whether all may be made there; HostError if not."""
     assert settings.kubeconfig is not None
     assert settings.context is not None
     server = HostServer.load(settings.kubeconfig, settings.context)
@@ -55,6 +55,9 @@ def connected(settings: Settings, progress: Callable[[str], None]) -> Host:
     with contextlib.closing(server.connect(timeout=_SECONDS)) as client:
         version = _version(client, server.url, settings)
         progress(f"host: {settings.context} ({server.url}, {version}), namespace {namespace}")
+        lacking = rights.missing(client, namespace, needed(settings.versions[0], helm, image, namespace))
+        if lacking:
+            raise rights.refusal(lacking, where=f"context {settings.context}", namespace=namespace)
         found = service_range(client, namespace)
     return Host(
         kind="existing",
@@ -65,36 +68,32 @@ def connected(settings: Settings, progress: Callable[[str], None]) -> Host:
         version=version,
         service_range=found,
         node_names=(),
-        nodes="fake",
+        nodes=_NODES,
         addresses=(),
         way_back="",
         have_images=_pulled_by_nodes,
     )
 
 
-def check_rights(host: Host, tools: Tools, settings: Settings) -> None:
-    """Raise HostError with every right that is missing."""
-    block = next(blocks(host.service_range, random.Random(0)))  # noqa: S311 - any block will do
+def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rights.Right]:
+    """All rights that a run takes on such a host, but for those that are about one name."""
     values = objects.values(
-        version=settings.versions[0],
+        version=version,
         labels={},
-        service_range=block.cidr,
-        kubernetes_ip=block.kubernetes_ip,
-        dns_ip=block.dns_ip,
+        # Neither addresses nor names have a say in rights.
+        service_range="10.96.0.0/24",
+        kubernetes_ip="10.96.0.1",
+        dns_ip="10.96.0.10",
         node_ports=False,
         keys="keys",
         seed="",
-        nodes=host.nodes,
+        nodes=_NODES,
         lease="lease",
-        syncer_image=tools.syncer_image,
+        syncer_image=image,
     )
-    rendered = chart.render(tools.helm, "vc-00000000", host.namespace, values)
+    rendered = chart.render(helm, "vc-00000000", namespace, values)
     # Names of what will be made are not known yet; whoever may do it to all may do it to them.
-    wanted = [right for right in rights.needed(rendered, forwarded=not host.addresses) if not right.name]
-    with contextlib.closing(host.server.connect(timeout=_SECONDS)) as client:
-        lacking = rights.missing(client, host.namespace, wanted)
-    if lacking:
-        raise rights.refusal(lacking, where=f"context {host.context}", namespace=host.namespace)
+    return [right for right in rights.needed(rendered, forwarded=True) if not right.name]
 
 
 def namespace_of(kubeconfig: Path, context: str) -> str:

@@ -65,15 +65,14 @@ async def opened(
             host = await asyncio.to_thread(_on_kind, cluster, settings, progress)
         else:
             image = existing.syncer_image(settings)
-            host = await asyncio.to_thread(existing.connected, settings, progress)
+            helm = found[Component.HELM].path
+            host = await asyncio.to_thread(existing.connected, settings, helm, image, progress)
         tools = Tools(
             helm=found[Component.HELM].path,
             syncer_image=image,
             cache=sources.cache,
             make_keys=key_maker.make_here if begun is None else begun.make,
         )
-        if settings.host == "existing":
-            await asyncio.to_thread(existing.check_rights, host, tools, settings)
         if settings.host == "existing" or settings.reuse:
             await asyncio.to_thread(_swept, host, progress)
         lease = await stack.enter_async_context(heartbeat.beating(host, run))
