@@ -75,10 +75,9 @@ class Drain:
                     self._memory.raise_epoch()
                 while True:
                     self._queue.recall()
-                    if self._leftovers is None:
-                        await self._queue.settled()
-                    else:
-                        await self._parted(self._leftovers)
+                    await self._queue.settled(self._matters)
+                    if self._leftovers is not None:
+                        await self._leftovers.out_of_the_way()
                     if not self._orphans():
                         return ""
                     await asyncio.sleep(_POLL)
@@ -96,19 +95,13 @@ class Drain:
         left += [] if self._leftovers is None else self._leftovers.shown()
         return ", ".join((left + self._orphans() + self._errors())[:_MOST_TOLD]) or _NEVER
 
-    async def _parted(self, leftovers: Leftovers) -> None:
-        """Wait until the lease that begins has nothing to do with what is still to be done."""
-        while any(self._matters(reference, leftovers) for reference in self._queue.unsettled()):
-            if not self._queue.is_open:
-                raise asyncio.CancelledError
-            await asyncio.sleep(_POLL)
-        await leftovers.out_of_the_way()
-
-    def _matters(self, reference: Reference, leftovers: Leftovers) -> bool:
+    def _matters(self, reference: Reference) -> bool:
         resource, key = reference
+        if self._leftovers is None or not self._leftovers.are_harmless(resource):
+            # What is under way for something that is gone may still make it on the host, a moment later.
+            return True
         store = self._memory.virtual_stores.get(resource)
-        # What is under way for something that is gone may make it on the host all the same, a moment later.
-        return (store is not None and store.get(key) is not None) or not leftovers.are_harmless(resource)
+        return store is not None and store.get(key) is not None
 
     def _is_behind(self, reference: Reference, revision: int, ended: bool) -> bool:  # noqa: FBT001 - as it is stored
         remembered = self._memory.virtual(*reference)

@@ -86,7 +86,7 @@ class HostObjects:
         self._tenant = tenant
         for obj in list(self._store.objects()):
             # Nothing else has to do with epochs.
-            if ownership.TENANT_LABEL in ownership.labels_of(obj):
+            if ownership.KIND in ownership.annotations_of(obj):
                 self._changed(obj, obj)
 
     def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:

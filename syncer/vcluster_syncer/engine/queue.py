@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from vcluster_syncer.engine.line import Line
@@ -54,7 +55,7 @@ class Queue(Generic[K]):
         self._again: set[K] = set()
         self._delayed: dict[K, _Delayed] = {}
         self._failures: dict[K, int] = {}
-        self._idle: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[None]] = []
         self.errors: dict[K, str] = {}
         """What last went wrong with keys that are not in order now."""
 
@@ -104,29 +105,15 @@ class Queue(Generic[K]):
             delayed.timer.cancel()
         self._delayed.clear()
         self._ready.clear()
-        for waiter in self._idle:
+        for waiter in self._waiters:
             waiter.cancel()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it works, as it does from its start until it is closed."""
-        return self._started
-
-    def unsettled(self) -> Iterator[K]:
-        """Every key that is ready, active, or between attempts after a failure."""
-        yield from self._ready
-        yield from self._active
-        yield from self._failures
-
-    async def settled(self) -> None:
-        """Wait until no key is ready, active, or between attempts after a failure."""
-        while not self._is_settled():
+    async def settled(self, matters: Callable[[K], bool] = lambda _: True) -> None:
+        """Wait until no key that `matters` is ready, active, or between attempts after a failure."""
+        while any(matters(key) for key in chain(self._ready, self._active, self._failures)):
             waiter = asyncio.get_running_loop().create_future()
-            self._idle.append(waiter)
+            self._waiters.append(waiter)
             await waiter
-
-    def _is_settled(self) -> bool:
-        return not self._ready and not self._active and not self._failures
 
     def _make_ready(self, key: K) -> None:
         if key in self._ready:
@@ -157,13 +144,16 @@ class Queue(Generic[K]):
                 finally:
                     self._active.discard(key)
                 self._finish(key, outcome)
+                self._tell()
         finally:
             self._workers -= 1
-        if self._is_settled():
-            idle, self._idle = self._idle, []
-            for waiter in idle:
-                if not waiter.done():
-                    waiter.set_result(None)
+
+    def _tell(self) -> None:
+        """Have who waits look again."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _finish(self, key: K, outcome: Outcome) -> None:
         again = key in self._again

@@ -198,7 +198,7 @@ def test_a_tenant_whose_engine_fails_meanwhile_is_not_drained(monkeypatch):
             await virtual.drop("widgets", "a")
             waiting = asyncio.create_task(drained(process))
             failed = process.tenants._carried["one"].sync
-            await eventually(lambda: failed._queue._idle)
+            await eventually(lambda: failed._queue._waiters)
             monkeypatch.setattr(failed._watches[0], "_sink", None)
             await virtual.put("widgets", "b")
             assert "host-a" in await waiting
