@@ -6,6 +6,9 @@ whether the pod lives.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +21,13 @@ from pytest_vcluster.controlplane.datastore import decoded
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.keys import KeyPair
 from pytest_vcluster.hosts import syncer
+from pytest_vcluster.hosts.in_cluster import health
 from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable, grant_facts
 from pytest_vcluster.settings import NodeShape
 
+_PODS_SECONDS = 60.0
+"""Pods that are not ready after so long may never be; then the baseline is as it is."""
+_POLL_SECONDS = 0.1
 PREFIX = "/registry/"
 """Where the API server of a pod keeps everything in the pod's etcd."""
 
@@ -95,6 +102,20 @@ class PodCluster(Recyclable):
             key=self._pki / "admin.key",
             timeout=self._timeout,
         )
+
+    async def settle(self, *, about: str) -> int:
+        """Take the present state for the baseline, as soon as its pods have become what they will be.
+
+        Containers take their time on real nodes: a baseline of pods that still start would never be found again.
+        """
+        await asyncio.to_thread(self._await_pods)
+        return await super().settle(about=about)
+
+    def _await_pods(self) -> None:
+        deadline = time.monotonic() + min(_PODS_SECONDS, self._timeout)
+        with contextlib.closing(self.api()) as client:
+            while not health.at_rest(client.call("GET", "/api/v1/pods")["items"]) and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
 
     def read(self) -> dict[bytes, bytes]:
         """Read all that is stored, by keys below the cluster's prefix."""

@@ -55,6 +55,16 @@ def restarts(pod: Mapping[str, Any] | None) -> Mapping[str, int]:
     return {container["name"]: container.get("restartCount", 0) for container in _containers(pod or {})}
 
 
+def at_rest(pods: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all pods of a virtual cluster are ready, or at their end."""
+    return all(_is_ready(pod) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") for pod in pods)
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def deaths(pod: Mapping[str, Any] | None, name: str, before: Mapping[str, int]) -> Sequence[Death]:
     """What of a cluster that runs has died; `pod` is None where the host has none.
 

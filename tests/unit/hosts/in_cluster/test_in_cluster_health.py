@@ -84,3 +84,21 @@ def test_what_began_anew_before_the_cluster_was_ready_is_no_death():
 
     [death] = health.deaths(pod({**once, "restartCount": 2}), "vc-1", {"etcd": 1})
     assert death.component == "vc-1/etcd"
+
+
+def ready(status):
+    return pod(container(running={}), conditions=[{"type": "Ready", "status": status}])
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        ([], True),
+        ([ready("True")], True),
+        ([ready("True"), ready("False")], False),
+        ([pod(phase="Pending")], False),
+        ([pod(phase="Succeeded"), pod(phase="Failed"), ready("True")], True),
+    ],
+)
+def test_pods_are_at_rest_when_they_are_ready_or_have_ended(pods, expected):
+    assert health.at_rest(pods) is expected
