@@ -28,6 +28,8 @@ from pytest_vcluster.settings import NodeShape
 _PODS_SECONDS = 60.0
 """Pods that are not ready after so long may never be; then the baseline is as it is."""
 _POLL_SECONDS = 0.1
+_DEFINED = "kinds were defined in it that are gone, and its controller manager may have met them"
+_REVIVED = "objects of it had ended and are there again, and its controller manager remembers their end"
 PREFIX = "/registry/"
 """Where the API server of a pod keeps everything in the pod's etcd."""
 
@@ -82,6 +84,7 @@ class PodCluster(Recyclable):
         self._client_authority = client_authority
         self._host = host
         self._have_images = have_images
+        self._remembers = False
 
     @property
     def backend(self) -> tuple[str, int]:
@@ -135,16 +138,18 @@ class PodCluster(Recyclable):
         await self._have_images([reference])
 
     async def _forget_what_ended(self) -> None:
-        await self._order(_restarted)
+        # The syncer learns the cluster anew. The controller manager can't be replaced: kubelet takes its time to start
+        # containers again, and longer each time. What it remembers ends with the lease.
+        self._remembers = True
+        await self._order(_relearnt)
 
     async def _renewed(self, outcome: dict[str, Any]) -> dict[str, Any]:
-        # The API server of a pod keeps no audit log, so any definition calls the controller manager outdated. A pod
-        # takes seconds to restart one, and longer each time: it stays.
-        return outcome
+        # For the same reason; and without an audit log nobody knows whether it saw them at all.
+        return {**outcome, "pristine": False, "reason": _DEFINED}
 
     def _worn(self) -> str:
-        # The pod's memory limit is the kubelet's business; who outgrows it dies, and a lease is told.
-        return ""
+        # Memory is the kubelet's business: a pod that outgrows its limit dies, and its lease is told.
+        return _REVIVED if self._remembers else ""
 
     def facts(self, url: str) -> dict[str, object]:
         """What a lease that reaches the cluster at `url` is granted (blocks for a request to the pod)."""
@@ -164,6 +169,5 @@ class PodCluster(Recyclable):
         )
 
 
-def _restarted(connect: syncer.Connect, name: str, *, timeout: float) -> dict[str, Any]:
-    # In a pod the syncer itself replaces the processes that it freezes.
+def _relearnt(connect: syncer.Connect, name: str, *, timeout: float) -> dict[str, Any]:
     return syncer.restart(connect, name, freeze=(), timeout=timeout)
