@@ -65,7 +65,7 @@ e2e: binaries ## the examples, as a user runs them
 
 kind: helm image ## what needs real containers; KIND_IMAGE and KIND_CONFIG where this machine needs its own
 	@$(RUN) python -m pytest_vcluster.toolchain kind
-	@PYTEST_VCLUSTER_HOST=kind PYTEST_VCLUSTER_KIND_IMAGE="$(KIND_IMAGE)" PYTEST_VCLUSTER_KIND_CONFIG="$(KIND_CONFIG)" $(RUN) pytest tests/kind -q
+	@PYTEST_VCLUSTER_HOST=kind PYTEST_VCLUSTER_KIND_IMAGE="$(KIND_IMAGE)" PYTEST_VCLUSTER_KIND_CONFIG="$(KIND_CONFIG)" $(RUN) pytest tests/kind -q --timeout 900 --vcluster-timeout 180
 
 lint: setup ## ruff, mypy, layer contracts
 	@$(RUN) ruff check .
