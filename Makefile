@@ -11,6 +11,7 @@ SEED ?= 0
 CHAOS ?= 600
 KIND_IMAGE ?=
 KIND_CONFIG ?=
+KIND_TESTS ?= tests/kind
 export PYTHONWARNINGS ?=
 
 .PHONY: help setup binaries helm image rights demo test unit plugin integration e2e packaging kind lint bench soak chaos clean
@@ -65,7 +66,7 @@ e2e: binaries ## the examples, as a user runs them
 
 kind: helm image ## what needs real containers; KIND_IMAGE and KIND_CONFIG where this machine needs its own
 	@$(RUN) python -m pytest_vcluster.toolchain kind
-	@PYTEST_VCLUSTER_HOST=kind PYTEST_VCLUSTER_KIND_IMAGE="$(KIND_IMAGE)" PYTEST_VCLUSTER_KIND_CONFIG="$(KIND_CONFIG)" $(RUN) pytest tests/kind -q --timeout 900 --vcluster-timeout 180
+	@PYTEST_VCLUSTER_HOST=kind PYTEST_VCLUSTER_KIND_IMAGE="$(KIND_IMAGE)" PYTEST_VCLUSTER_KIND_CONFIG="$(KIND_CONFIG)" $(RUN) pytest $(KIND_TESTS) -q --timeout 900 --vcluster-timeout 180
 
 lint: setup ## ruff, mypy, layer contracts
 	@$(RUN) ruff check .
