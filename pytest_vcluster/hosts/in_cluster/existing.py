@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def connected(settings: Settings, helm: Path, image: str, progress: Callable[[st
 
 
 def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rights.Right]:
-    """All rights that a run takes on such a host, but for those that are about one name."""
+    """All rights that a run takes on such a host."""
     values = objects.values(
         version=version,
         labels={},
@@ -93,7 +94,7 @@ def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rig
     )
     rendered = chart.render(helm, "vc-00000000", namespace, values)
     # Names of what will be made are not known yet; whoever may do it to all may do it to them.
-    return [right for right in rights.needed(rendered, forwarded=True) if not right.name]
+    return sorted({replace(right, name="") for right in rights.needed(rendered, forwarded=True)})
 
 
 def namespace_of(kubeconfig: Path, context: str) -> str:
