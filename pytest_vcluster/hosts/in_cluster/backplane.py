@@ -23,7 +23,7 @@ from pytest_vcluster.controlplane.component import Death
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.keys import KeyMaterial
 from pytest_vcluster.controlplane.template import Template
-from pytest_vcluster.errors import ApiError, ProvisionError, Timeout
+from pytest_vcluster.errors import ApiError, ProvisionError, Timeout, VClusterError
 from pytest_vcluster.hosts.baselines import BaselineStore
 from pytest_vcluster.hosts.chart import chart_folder
 from pytest_vcluster.hosts.in_cluster import files, health, release, templates
@@ -98,7 +98,7 @@ class PodBackplane:
             directory=self._directory / f"vc-{secrets.token_hex(4)}",
         )
         await self._have_images(making)
-        name = templates.file_name(version, chart_folder())
+        name = await asyncio.to_thread(templates.file_name, version, chart_folder())
         start = await asyncio.to_thread(self._template, name)
         store = BaselineStore(self._tools.cache, name, self._baselines)
         laid = await asyncio.to_thread(store.find, baseline) if baseline else None
@@ -136,7 +136,12 @@ class PodBackplane:
         if version not in self._images:
             images = await asyncio.to_thread(making.images)
             self._images[version] = asyncio.ensure_future(self._host.have_images(images))
-        await asyncio.shield(self._images[version])
+        try:
+            await asyncio.shield(self._images[version])
+        except VClusterError:
+            # Whoever comes next may have more luck, or a user who mended it.
+            self._images.pop(version, None)
+            raise
 
     def _template(self, name: str) -> Template | None:
         if self._templates.get(name) is None:
