@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 
 from pytest_vcluster import cli, toolchain
-from pytest_vcluster.errors import ProvisionError
+from pytest_vcluster.errors import HostError, ProvisionError
 from pytest_vcluster.report import Row
 from pytest_vcluster.report.page import write_page
-from pytest_vcluster.service import client
+from pytest_vcluster.service import client, strays
 from pytest_vcluster.service.client import Kept, RunStatus
 from pytest_vcluster.toolchain import Binary, Source, Wanted
 
@@ -121,10 +122,37 @@ def test_an_unknown_or_ambiguous_name_tells_what_there_is(service: Service, caps
     assert len(service.kept) == 2
 
 
+@pytest.fixture
+def docker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+
+
 @pytest.mark.usefixtures("service")
-def test_sweep_tells_what_it_removed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sweep_tells_what_it_removed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     assert cli.main(["sweep"]) == 0
     assert capsys.readouterr().out == "removed /runs/dead\n"
+
+
+@pytest.mark.usefixtures("service", "docker")
+def test_sweep_tells_of_kind_clusters(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(strays, "sweep_clusters", lambda: [Path("/runs/gone")])
+    assert cli.main(["sweep"]) == 0
+    assert capsys.readouterr().out == "removed /runs/dead\nremoved the kind cluster of run gone\n"
+
+
+@pytest.mark.usefixtures("service", "docker")
+def test_sweep_does_its_part_where_docker_sleeps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sweep_clusters() -> list[Path]:
+        raise HostError("Docker does not answer")
+
+    monkeypatch.setattr(strays, "sweep_clusters", sweep_clusters)
+    assert cli.main(["sweep"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "removed /runs/dead\n"
+    assert "kind clusters were not looked for" in shown.err
 
 
 def test_fetch_gets_all_binaries_of_all_versions(fetched: list[Wanted], capsys: pytest.CaptureFixture[str]) -> None:
