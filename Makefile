@@ -14,7 +14,7 @@ KIND_CONFIG ?=
 KIND_TESTS ?= tests/kind
 export PYTHONWARNINGS ?=
 
-.PHONY: help setup binaries helm image rights demo test unit plugin integration e2e packaging kind lint bench soak chaos clean
+.PHONY: help setup binaries helm image rights demo test unit plugin integration e2e versions packaging kind lint bench soak chaos clean
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -46,7 +46,7 @@ demo: binaries ## a real operator's test suite, every test in its own Kubernetes
 	@echo "== examples/kopf_operator: every test has a Kubernetes cluster of its own"
 	@$(RUN) pytest -c examples/kopf_operator/pytest.ini examples/kopf_operator -n 2 -v
 
-test: unit plugin packaging integration e2e ## all tiers that need no container
+test: unit plugin packaging integration e2e ## all tiers that need no container, on the default Kubernetes version
 
 unit: setup ## pure functions, seconds
 	@$(RUN) pytest tests/unit -q -n 2
@@ -58,11 +58,14 @@ packaging: helm ## wheels and the chart, and what is in them
 	@$(RUN) pytest tests/packaging -q -n 2
 
 integration: binaries ## real API servers, no containers
-	@$(RUN) pytest tests/integration -q
+	@$(RUN) pytest tests/integration -q -m "not versions"
 
-e2e: VERSIONS = 1.35 1.36 1.37
 e2e: binaries ## the examples, as a user runs them
-	@$(RUN) pytest tests/e2e -q
+	@$(RUN) pytest tests/e2e -q -m "not versions"
+
+versions: VERSIONS = 1.35 1.36 1.37
+versions: binaries ## what needs three Kubernetes versions: skew between host and virtual cluster, the same tests on each
+	@$(RUN) pytest tests/integration tests/e2e -q -m versions
 
 kind: helm image ## what needs real containers; KIND_IMAGE and KIND_CONFIG where this machine needs its own
 	@$(RUN) python -m pytest_vcluster.toolchain kind

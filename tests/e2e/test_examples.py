@@ -49,6 +49,7 @@ def test_an_example_passes_and_the_summary_tells_what_it_used(example, passed, l
     assert re.search(r"time to a pristine cluster: p50 .+, max .+", text)
 
 
+@pytest.mark.versions
 @pytest.mark.timeout(700)
 def test_the_same_tests_run_on_three_versions(tmp_path):
     text = run("crd_versions", tmp_path, "-v")

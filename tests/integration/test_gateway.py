@@ -257,6 +257,7 @@ def test_commands_that_went_on_end_with_the_run_however_it_ends():
         run.close()
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("version", ["1.35", "1.37"])
 def test_other_versions_ask_as_well(vcluster_factory, version):
     with vcluster_factory(version=version) as cluster:

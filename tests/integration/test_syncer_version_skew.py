@@ -15,6 +15,8 @@ from vcluster_syncer.model import EVENTS, NODES, PODS, SERVICES
 
 from pytest_vcluster.toolchain.versions import KNOWN_PATCH
 
+pytestmark = pytest.mark.versions
+
 PATIENCE = 30
 ROUNDS = 12
 PASSES = "vcluster_syncer_passes_total"

@@ -83,7 +83,7 @@ class Servers:
 def _binary(component: Component, version: str) -> Path:
     found = locate(Wanted(component, version), Sources.from_environ(os.environ, offline=True))
     if found is None:
-        pytest.skip(f"{component} {version} is not here; run `pytest-vcluster fetch {version}`")
+        pytest.fail(f"{component} {version} is not here; run `pytest-vcluster fetch {version}`")
     return found.path
 
 
