@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from vcluster_syncer.model import Kind
+from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, Kind
 from vcluster_syncer.switches import as_rbac, host_rules
+from vcluster_syncer.tenant_options import IMPORTED, import_rules
 from vcluster_syncer.translate import KINDS
 
 FILE = Path(__file__).parent / "vcluster" / "files" / "rights.yaml"
+_IN_VALUES = {CONFIGMAPS: "configMaps", CSI_STORAGE_CAPACITIES: "csiStorageCapacities"}
 _HEADER = "# Made by `make rights` from what the syncer's kinds need. Don't edit.\n"
 
 
@@ -35,7 +37,12 @@ def rights() -> Mapping[str, Mapping[str, Any]]:
     kinds: dict[str, list[Kind]] = {}
     for kind in KINDS:
         kinds.setdefault(feature(kind), []).append(kind)
-    return {name: as_rbac(host_rules(of)) for name, of in sorted(kinds.items())}
+    made = {name: as_rbac(host_rules(of)) for name, of in kinds.items()}
+    for resource in IMPORTED:
+        name = f"imports.{_IN_VALUES.get(resource, resource.plural)}"
+        # In the namespaces that are named.
+        made[name] = as_rbac(host_rules((), import_rules(resource)))
+    return dict(sorted(made.items()))
 
 
 def text() -> str:

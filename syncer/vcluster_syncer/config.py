@@ -23,7 +23,7 @@ from vcluster_syncer.pod_options import (
     parse_pod,
 )
 from vcluster_syncer.recycle_options import RecycleConfig, parse_recycle
-from vcluster_syncer.tenant_options import parse_drain, parse_imports, parse_pattern, parse_terms
+from vcluster_syncer.tenant_options import parse_drain, parse_exports, parse_imports, parse_pattern, parse_terms
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -182,6 +182,9 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
     terms = parse_terms(fields)
     if spread == "each" and terms.is_bounded:
         raise ConfigError("tenant.isolation: it bounds one host namespace, and tenant.namespaces mode each has many")
+    exports = parse_exports(fields)
+    if spread == "each" and exports:
+        raise ConfigError("tenant.to_host: it names Services of one host namespace, and mode each has many")
     config = TenantConfig(
         terms=terms,
         kubeconfig=Path(virtual.required("kubeconfig")),
@@ -200,6 +203,7 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
             node_label=nodes.take("label", str, "vcluster-syncer/tenant"),
             node_label_value=nodes.take("value", str, name),
             imports=parse_imports(fields),
+            exports=exports,
             drains_in_background=parse_drain(fields),
         ),
     )

@@ -51,6 +51,7 @@ SECRETS = Resource("", "v1", "secrets", "Secret")
 EVENTS = Resource("", "v1", "events", "Event")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
@@ -132,6 +133,14 @@ class Rule:
         return cls(resource.group, names, ("patch",), not resource.namespaced)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Host objects of which an import has to know, too: those that name the imported object in a label."""
+
+    resource: Resource
+    label: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
     """Objects of one host namespace that are shown in a virtual one: a single object, or all under their own names."""
@@ -142,6 +151,19 @@ class Import:
     from_name: str = "*"
     to_name: str = "*"
     """`*`: all; then both are."""
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All that has to be followed on the host for it."""
+        return (self.resource, *(part.resource for part in self.parts))
+
+    def concerned_by(self, resource: Resource, host: Object) -> Key | None:
+        """Return the virtual key to look at again when a host object has changed, None where that is nothing to it."""
+        names = [host["metadata"]["name"]] if resource == self.resource else []
+        labels = host["metadata"].get("labels") or {}
+        names += [labels[part.label] for part in self.parts if part.resource == resource and part.label in labels]
+        return next((self.shown_as(name) for name in names), None)
 
     def shown_as(self, name: str) -> Key | None:
         """Return where the host object of that name is shown, None where it is not."""
@@ -154,6 +176,15 @@ class Import:
         if key.namespace != self.to_namespace or self.to_name not in {"*", key.name}:
             return None
         return key.name if self.to_name == "*" else self.from_name
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A virtual Service that the host has a second time, under a name that is not made up."""
+
+    key: Key
+    name: str
+    """On the host, in the tenant's own host namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +235,8 @@ class Tenant:
     """0: there is no gateway."""
     imports: tuple[Import, ...] = ()
     """What of the host is shown in the virtual cluster; of several that fit a key, the first counts."""
+    exports: tuple[Export, ...] = ()
+    """Which virtual Services others on the host find by name."""
     owner: Owner | None = None
     """None: host objects stay until we delete them, or somebody their namespace."""
     drains_in_background: bool = False
@@ -279,6 +312,9 @@ class World(Protocol):
 
     def imported(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """Return an object of a *host* namespace that one of the tenant's imports names."""
+
+    def imported_list(self, resource: Resource, namespace: str) -> Iterable[Object]:
+        """Return all objects of a *host* namespace that one of the tenant's imports has to know of."""
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         """Return the virtual objects whose `Kind.references` name this one, whether or not this one exists."""

@@ -21,6 +21,8 @@ NAME: Final = f"{PREFIX}name"
 NAMESPACE: Final = f"{PREFIX}namespace"
 UID: Final = f"{PREFIX}uid"
 KIND: Final = f"{PREFIX}kind"
+EXPORTED: Final = f"{PREFIX}exported"
+"""Annotation of a host object that has not the name we would give it: the virtual namespace and name it stands for."""
 CANARY: Final = f"{PREFIX}canary"
 """Label of a virtual object that is made to see whether the API server has caught up: it is not carried."""
 
@@ -74,6 +76,15 @@ def virtual_key(host: Object, tenant: Tenant, *, kind: str) -> Key | None:
     if all(name != name_on_host(tenant, kind, *key, role=role) for role in ROLES):
         return None
     return key
+
+
+def exported_of(host: Object, tenant: Tenant) -> Key | None:
+    """Return which virtual object of the tenant's a host object stands for under a name that others know."""
+    origin = annotations_of(host).get(EXPORTED)
+    if origin is None or labels_of(host).get(TENANT_LABEL) != tenant.name:
+        return None
+    namespace, _, name = origin.partition("/")
+    return Key(namespace, name)
 
 
 def carries(host: Object, virtual: Object) -> bool:

@@ -6,10 +6,29 @@ The one rule: pure readers, one for each part of the description; `config.parse_
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from vcluster_syncer.fields import ConfigError, Fields
 from vcluster_syncer.isolation import LEVELS, Terms
-from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, SECRETS, Import
+from vcluster_syncer.model import (
+    CONFIGMAPS,
+    CSI_STORAGE_CAPACITIES,
+    ENDPOINT_SLICES,
+    SECRETS,
+    SERVICES,
+    Export,
+    Import,
+    Key,
+    Part,
+    Resource,
+    Rule,
+)
+
+IMPORTED = (CONFIGMAPS, SECRETS, SERVICES, CSI_STORAGE_CAPACITIES)
+"""What of the host can be shown by name."""
+_PARTS: Mapping[Resource, tuple[Part, ...]] = {SERVICES: (Part(ENDPOINT_SLICES, "kubernetes.io/service-name"),)}
+_KUBERNETES = Key("default", "kubernetes")
+_LABEL = re.compile("[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def parse_terms(tenant: Fields) -> Terms:
@@ -53,11 +72,16 @@ def parse_drain(tenant: Fields) -> bool:
     return bool(drain == "background")
 
 
+def import_rules(resource: Resource) -> tuple[Rule, ...]:
+    """Return the rights that it takes, in a namespace of the host, to show what is there of a resource."""
+    return tuple(Rule.to_read(each) for each in (resource, *(part.resource for part in _PARTS.get(resource, ()))))
+
+
 def parse_imports(tenant: Fields) -> tuple[Import, ...]:
     """Read `from_host`: `{"configmaps": {"HOST-NAMESPACE/NAME": "NAMESPACE/NAME"}}`, `*` as both names meaning all."""
     part = tenant.mapping("from_host", optional=True)
     found: list[Import] = []
-    for resource in (CONFIGMAPS, SECRETS, CSI_STORAGE_CAPACITIES):
+    for resource in IMPORTED:
         shown = part.mapping(resource.plural, optional=True)
         for origin, target in shown.texts().items():
             from_namespace, slash, from_name = origin.partition("/")
@@ -77,10 +101,34 @@ def parse_imports(tenant: Fields) -> tuple[Import, ...]:
                 from_name=from_name,
                 to_namespace=to_namespace,
                 to_name=to_name,
+                parts=_PARTS.get(resource, ()),
             )
+            if resource == SERVICES and (to_namespace, to_name) == _KUBERNETES:
+                raise ConfigError(f"{shown.source}: {target!r} is the virtual API server's own; choose another name")
             if any((one.resource, one.to_namespace, one.to_name) == (resource, to_namespace, to_name) for one in found):
                 raise ConfigError(f"{shown.source}: {target!r} is there twice; name each place in the cluster once")
             found.append(made)
     part.nothing_else()
     # What is named goes before what comes along.
     return tuple(sorted(found, key=lambda one: one.to_name == "*"))
+
+
+def parse_exports(tenant: Fields) -> tuple[Export, ...]:
+    """Read `to_host`: `{"services": {"NAMESPACE/NAME": "NAME"}}`, the latter on the host."""
+    part = tenant.mapping("to_host", optional=True)
+    services = part.mapping("services", optional=True)
+    found: list[Export] = []
+    for origin, name in services.texts().items():
+        namespace, _, own = origin.partition("/")
+        if not (namespace and own and "/" not in own and _LABEL.fullmatch(name)):
+            raise ConfigError(
+                f"{services.source}: {origin!r}: {name!r} must be NAMESPACE/NAME in the virtual cluster, and the NAME "
+                "of a Service in the tenant's namespace on the host"
+            )
+        if (namespace, own) == _KUBERNETES:
+            raise ConfigError(f"{services.source}: {origin!r} is on the host already, by its own address; leave it out")
+        if any(one.name == name for one in found):
+            raise ConfigError(f"{services.source}: {name!r} is there twice; name each Service of the host once")
+        found.append(Export(Key(namespace, own), name))
+    part.nothing_else()
+    return tuple(found)

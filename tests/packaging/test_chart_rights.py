@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from chart_cases import NAME, NAMESPACE, PLUGIN, flat, one, rendered, rights
+from vcluster_syncer.config import parse_description
 from vcluster_syncer.switches import as_rbac, host_rules, selected
 from vcluster_syncer.translate import KINDS
 
@@ -91,6 +92,35 @@ def test_the_rights_are_bound_to_the_pods_own_account_and_to_nobody_else():
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}]
     assert [binding["roleRef"]["name"] for binding in bindings] == [NAME, scoped]
     assert one(objects, "StatefulSet")["spec"]["template"]["spec"]["serviceAccountName"] == NAME
+
+
+def test_what_is_imported_is_read_where_it_is_and_nothing_else_there():
+    objects = rendered(
+        {
+            "imports": {"services": {"shared/db": "default/db"}, "configMaps": {"shared/*": "default/*", "a/b": "c/d"}},
+            "exports": {"services": {"default/web": "tenant-web"}},
+        }
+    )
+    scoped = f"vcluster:{NAMESPACE}:{NAME}"
+    roles = {each["metadata"]["namespace"]: each for each in objects if each["kind"] == "Role"}
+    read = {
+        namespace: {(group, resource) for _, group, resource, *_ in flat(role["rules"], "Role")}
+        for namespace, role in roles.items()
+        if role["metadata"]["name"] == scoped
+    }
+    slices = ("discovery.k8s.io", "endpointslices")
+    assert read == {"shared": {("", "services"), slices, ("", "configmaps")}, "a": {("", "configmaps")}}
+    for namespace in read:
+        assert {verb for *_, verb, _ in flat(roles[namespace]["rules"], "Role")} == {"get", "list", "watch"}
+    bound = [each for each in objects if each["kind"] == "RoleBinding" and each["metadata"]["name"] == scoped]
+    assert {each["metadata"]["namespace"] for each in bound} == {"shared", "a"}
+    for binding in bound:
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}]
+    tenant = json.loads(one(objects, "ConfigMap", f"{NAME}-syncer")["data"]["syncer.json"])["pod"]["tenant"]
+    # What only the pod knows is not there.
+    read_back = parse_description({**tenant, "host_namespace": NAMESPACE, "recycle": None}).tenant
+    assert {each.from_namespace for each in read_back.imports} == {"shared", "a"}
+    assert [each.name for each in read_back.exports] == ["tenant-web"]
 
 
 def test_the_file_of_rights_is_made_from_the_syncers_kinds():

@@ -27,6 +27,13 @@
 {{- if .Values.sync.toHost.namespaces -}}
 {{- $_ := set $tenant "namespaces" (dict "mode" "each" "pattern" .Values.namespaces.pattern) -}}
 {{- end -}}
+{{- range $field, $mappings := dict "from_host" .Values.imports "to_host" .Values.exports -}}
+{{- $shown := dict -}}
+{{- range $kind, $names := $mappings -}}
+{{- if $names -}}{{- $_ := set $shown (lower $kind) $names -}}{{- end -}}
+{{- end -}}
+{{- if $shown -}}{{- $_ := set $tenant $field $shown -}}{{- end -}}
+{{- end -}}
 {{- $https := dict "name" "https" "port" 6443 "protocol" "TCP" -}}
 {{- $endpoints := list (dict "namespace" "default" "name" "kubernetes" "ports" (list $https)) -}}
 {{- $objects := list -}}

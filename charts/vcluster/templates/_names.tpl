@@ -74,6 +74,9 @@ vcluster:{{ .Release.Namespace }}:{{ include "vcluster.name" . }}
 {{- if and .Values.sync.toHost.priorityClasses .Values.sync.fromHost.priorityClasses -}}
 {{- fail "sync.toHost.priorityClasses and sync.fromHost.priorityClasses can't both be on: they go one way only." -}}
 {{- end -}}
+{{- if and .Values.exports.services .Values.sync.toHost.namespaces -}}
+{{- fail "exports.services and sync.toHost.namespaces don't go together: what they lead to is in namespaces of its own." -}}
+{{- end -}}
 {{- if and .Values.sync.toHost.persistentVolumes .Values.sync.fromHost.persistentVolumes -}}
 {{- fail "sync.toHost.persistentVolumes and sync.fromHost.persistentVolumes can't both be on: they go one way only." -}}
 {{- end -}}

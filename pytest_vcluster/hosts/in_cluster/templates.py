@@ -24,7 +24,7 @@ from pytest_vcluster.hosts.recyclable import Recyclable
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
-_OF_ONE_POD = (b"endpointslices/",)
+_OF_ONE_POD = (b"endpointslices/", b"services/endpoints/")
 """They tell where the pod is; the syncer writes them at every start."""
 
 

@@ -50,7 +50,9 @@ class Memory:
         }
         self.imports = {
             each: Store(each[0], self._import_watcher(each))
-            for each in dict.fromkeys((one.resource, one.from_namespace) for one in tenant.imports)
+            for each in dict.fromkeys(
+                (resource, one.from_namespace) for one in tenant.imports for resource in one.resources
+            )
         }
         """What is imported, by resource and host namespace."""
 
@@ -90,6 +92,11 @@ class Memory:
         """Return an object of a host namespace that one of the tenant's imports names."""
         store = self.imports.get((resource, namespace))
         return None if store is None else store.get(Key(namespace, name))
+
+    def imported_list(self, resource: Resource, namespace: str) -> Iterable[Object]:
+        """Return all objects of a host namespace that one of the tenant's imports has to know of."""
+        store = self.imports.get((resource, namespace))
+        return () if store is None else store.objects()
 
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         """Return the virtual objects that use this one, whether or not this one exists."""
@@ -189,10 +196,9 @@ class Memory:
         for objects in self.host_objects.values():
             if resource in objects.owners:
                 keys.update((key, None) for key in objects.keys(resource))
-        for (imported, namespace), store in self.imports.items():
-            if imported == resource:
-                for obj in store.objects():
-                    keys.update((key, None) for key in self._shown_as(imported, namespace, obj))
+        for each, store in self.imports.items():
+            for obj in store.objects():
+                keys.update((key, None) for of, key in self._shown_as(*each, obj) if of == resource)
         for key in keys:
             yield resource, key
 
@@ -233,18 +239,17 @@ class Memory:
         if kind is not None:
             self._wake(kind, present)
 
-    def _shown_as(self, resource: Resource, namespace: str, obj: Object) -> Iterator[Key]:
+    def _shown_as(self, resource: Resource, namespace: str, obj: Object) -> Iterator[Reference]:
         for one in self._tenant.imports:
-            if (one.resource, one.from_namespace) == (resource, namespace):
-                key = one.shown_as(obj["metadata"]["name"])
-                if key is not None:
-                    yield key
+            key = one.concerned_by(resource, obj) if one.from_namespace == namespace else None
+            if key is not None:
+                yield one.resource, key
 
     def _import_watcher(self, of: tuple[Resource, str]) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
             present = new if new is not None else old
             if present is not None and self._live:
-                self._queue_all([(of[0], key) for key in self._shown_as(*of, present)])
+                self._queue_all(self._shown_as(*of, present))
 
         return changed
 

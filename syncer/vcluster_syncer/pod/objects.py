@@ -14,7 +14,7 @@ from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import AlreadyExists, NotFound
 from vcluster_syncer.kube.requests import Request
-from vcluster_syncer.model import ENDPOINT_SLICES, Object, Resource
+from vcluster_syncer.model import ENDPOINT_SLICES, ENDPOINTS, Object, Resource
 from vcluster_syncer.pod_options import Endpoints
 
 
@@ -31,24 +31,36 @@ async def make_missing(virtual: Client, obj: Object) -> None:
 
 
 async def announce(virtual: Client, endpoints: Endpoints, address: str) -> None:
-    """Have a Service lead to this pod; KubeError."""
-    wanted = slice_of(endpoints, address)
+    """Have a Service lead to this pod, in the words of today and of old; KubeError."""
+    await _tell(virtual, ENDPOINT_SLICES, endpoints, slice_of(endpoints, address), ("endpoints", "ports"))
+    await _tell(virtual, ENDPOINTS, endpoints, endpoints_of(endpoints, address), ("subsets",))
+
+
+async def _tell(virtual: Client, resource: Resource, of: Endpoints, wanted: Object, fields: tuple[str, ...]) -> None:
     try:
-        await virtual.send(requests.create(ENDPOINT_SLICES, wanted, namespace=endpoints.namespace))
+        await virtual.send(requests.create(resource, wanted, namespace=of.namespace))
     except AlreadyExists:
-        there = await virtual.send(
-            requests.get(ENDPOINT_SLICES, namespace=endpoints.namespace, name=wanted["metadata"]["name"])
-        )
-        metadata = there["metadata"]
-        if patch := decide.fields_patch(there, wanted, ("endpoints", "ports")):
-            request = requests.merge_patch(
-                ENDPOINT_SLICES,
-                namespace=endpoints.namespace,
-                name=metadata["name"],
-                uid=metadata["uid"],
-                patch=patch,
-            )
+        name = wanted["metadata"]["name"]
+        there = await virtual.send(requests.get(resource, namespace=of.namespace, name=name))
+        if patch := decide.fields_patch(there, wanted, fields):
+            uid = there["metadata"]["uid"]
+            request = requests.merge_patch(resource, namespace=of.namespace, name=name, uid=uid, patch=patch)
             await virtual.send(request)
+
+
+def endpoints_of(endpoints: Endpoints, address: str) -> dict[str, Any]:
+    """Return the Endpoints that say that `address` serves a Service, for those who know no slices."""
+    return {
+        "apiVersion": ENDPOINTS.api_version,
+        "kind": ENDPOINTS.kind,
+        "metadata": {
+            "name": endpoints.name,
+            "namespace": endpoints.namespace,
+            # There is a slice already; as upstream's API server says it.
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [{"addresses": [{"ip": address}], "ports": [dict(port) for port in endpoints.ports]}],
+    }
 
 
 def slice_of(endpoints: Endpoints, address: str) -> dict[str, Any]:

@@ -57,7 +57,14 @@ def carry(
     )
 
 
-def _shown(resource: Resource, key: Key, world: World) -> Object | None:
+def _is_a_copy(host: Object) -> bool:
+    """Tell whether something was carried to the host, so that it is not the host's, nor meant to be found there."""
+    return ownership.TENANT_LABEL in ownership.labels_of(host) and ownership.EXPORTED not in ownership.annotations_of(
+        host
+    )
+
+
+def shown_of(resource: Resource, key: Key, world: World) -> Object | None:
     """Return the host object that an import of the tenant shows at a key."""
     for one in world.tenant.imports:
         name = one.shows(key) if one.resource == resource else None
@@ -65,9 +72,16 @@ def _shown(resource: Resource, key: Key, world: World) -> Object | None:
             # Every namespace has its own root certificates, put there by its own cluster.
             continue
         found = world.imported(resource, one.from_namespace, name)
-        # A copy that was carried to the host is not the host's.
-        return None if found is None or ownership.TENANT_LABEL in ownership.labels_of(found) else found
+        return None if found is None or _is_a_copy(found) else found
     return None
+
+
+def awaiting_namespace(key: Key, world: World) -> Sequence[Action] | None:
+    """Tell what is to be done instead of showing something in a namespace, None where nothing is in the way."""
+    namespace = world.virtual(NAMESPACES, Key("", key.namespace))
+    if namespace is None:
+        return (Later(_PATIENCE, f"there is no namespace {key.namespace} for what is imported"),)
+    return () if decide.is_terminating(namespace) else None
 
 
 def follow(
@@ -83,13 +97,11 @@ def follow(
     """Show in the virtual cluster what an import names; `shown` makes of a host object what is."""
     if not world.tenant.imports and (virtual is None or mirror.MIRRORED not in ownership.annotations_of(virtual)):
         return ()
-    found = _shown(resource, key, world)
+    found = shown_of(resource, key, world)
     if virtual is None and found is not None:
-        namespace = world.virtual(NAMESPACES, Key("", key.namespace))
-        if namespace is None:
-            return (Later(_PATIENCE, f"there is no namespace {key.namespace} for what is imported"),)
-        if decide.is_terminating(namespace):
-            return ()
+        patience = awaiting_namespace(key, world)
+        if patience is not None:
+            return patience
 
     def sealed(item: Object) -> object:
         return fixed(item), [item.get(field) or None for field in fields] if item.get("immutable") else None

@@ -7,18 +7,30 @@ cluster.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from vcluster_syncer import decide, ownership
-from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, Action, Key, Kind, Object, Rule, Tenant, World
+from vcluster_syncer.model import (
+    ENDPOINT_SLICES,
+    PODS,
+    SERVICES,
+    Action,
+    Key,
+    Kind,
+    Object,
+    Reference,
+    Rule,
+    Tenant,
+    World,
+)
 from vcluster_syncer.naming import host_namespace_of, name_on_host
-from vcluster_syncer.translate import metadata, node_names
+from vcluster_syncer.translate import metadata, mirror, node_names, service_exports, service_imports
 
-_SERVICE_NAME: Final = "kubernetes.io/service-name"
-_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+_SERVICE_NAME: Final = service_imports.SERVICE_NAME
+_MANAGED_BY: Final = service_imports.MANAGED_BY
 _MADE_FROM_PODS: Final = "endpointslice-controller.k8s.io"
-_OURSELVES: Final = "vcluster-syncer"
+_OURSELVES: Final = service_imports.OURSELVES
 # Belongs to the virtual API server itself.
 _KUBERNETES: Final = Key("default", "kubernetes")
 
@@ -74,21 +86,41 @@ def _difference(host: Object, wanted: Object) -> Object:
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
     """Carry a slice that no controller made from pods."""
-    return decide.carry(
+    if not key.namespace:
+        return service_exports.end_slice(key, host, world)
+    service = Key(key.namespace, ownership.labels_of(virtual).get(_SERVICE_NAME, "") if virtual is not None else "")
+    if virtual is not None and not _is_wanted(virtual, world):
+        virtual = None
+    exported = None if virtual is None or not world.tenant.exports else to_host(key, virtual, world)
+    carried = decide.carry(
         ENDPOINT_SLICES,
         key,
-        virtual if virtual is not None and _is_wanted(virtual, world) else None,
+        virtual,
         host,
         world,
         to_host=lambda wanted: to_host(key, wanted, world),
         difference=_difference,
     )
+    return (*service_exports.carry_slice(key, exported, service, world), *carried)
 
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    return ownership.virtual_key(host, tenant, kind=ENDPOINT_SLICES.kind)
+    return ownership.virtual_key(host, tenant, kind=ENDPOINT_SLICES.kind) or service_exports.host_key(host, tenant)
+
+
+def _wakes(item: Object, world: World) -> Iterable[Reference]:
+    origin = ownership.exported_of(item, world.tenant)
+    if origin is not None:
+        yield ENDPOINT_SLICES, origin
+    elif mirror.is_mirrored(item):
+        # The Service that is shown is looked at together with where it leads.
+        yield SERVICES, Key(item["metadata"]["namespace"], ownership.labels_of(item).get(_SERVICE_NAME, ""))
 
 
 KIND = Kind(
-    resource=ENDPOINT_SLICES, reconcile=reconcile, host_key=_host_key, host_rules=(Rule.to_carry(ENDPOINT_SLICES),)
+    resource=ENDPOINT_SLICES,
+    reconcile=reconcile,
+    host_key=_host_key,
+    wakes=_wakes,
+    host_rules=(Rule.to_carry(ENDPOINT_SLICES),),
 )

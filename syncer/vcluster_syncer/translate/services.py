@@ -25,12 +25,11 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import host_metadata, labels, metadata
+from vcluster_syncer.translate import host_metadata, labels, metadata, service_exports, service_imports
 from vcluster_syncer.translate.scrub import scrubber
 
 KUBERNETES: Final = Key("default", "kubernetes")
 """Belongs to the virtual API server itself."""
-_SERVICE_NAME = "kubernetes.io/service-name"
 
 _ALWAYS = (
     "clusterIP",
@@ -66,23 +65,25 @@ def _fields(tenant: Tenant) -> tuple[str, ...]:
     return _ALWAYS if tenant.private_nodes else _ALWAYS + _OUTSIDE
 
 
-def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
-    """Make the host Service of a virtual one."""
+def _spec(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
     spec = {name: virtual["spec"][name] for name in _fields(tenant) if name in virtual["spec"]}
     if _is_inside(virtual["spec"], tenant):
         spec["type"] = "ClusterIP"
-        spec["ports"] = [
-            {name: value for name, value in port.items() if name != "nodePort"} for port in spec.get("ports") or ()
-        ]
+        spec["ports"] = service_imports.ports_of(virtual)
     # No selector: the user, or a mirror of his Endpoints, says where it leads. One made of our labels alone would match
     # every pod of the namespace.
     if spec.get("selector"):
         spec["selector"] = labels.pairs_to_host(spec["selector"], tenant, key.namespace)
+    return spec
+
+
+def to_host(key: Key, virtual: Object, tenant: Tenant) -> dict[str, Any]:
+    """Make the host Service of a virtual one."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata.to_host(key, virtual, tenant, SERVICES),
-        "spec": spec,
+        "spec": _spec(key, virtual, tenant),
     }
 
 
@@ -97,10 +98,21 @@ def _status(virtual: Object, host: Object, tenant: Tenant) -> Sequence[Action]:
 
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Carry a Service, and bring the load balancer's addresses back."""
+    """Carry a Service, bring the load balancer's addresses back, and have it where else it is to be."""
+    if not key.namespace:
+        return service_exports.end(key, host, world)
     if key == KUBERNETES or (virtual is not None and ownership.CANARY in ownership.labels_of(virtual)):
         return ()
 
+    def spec(exported: Object) -> Object:
+        return _spec(key, exported, world.tenant)
+
+    exports = service_exports.carry(key, virtual, world, spec)
+    # Those last: whoever is told ends the pass.
+    return (*_carry(key, virtual, host, world), *service_imports.follow(key, virtual, world), *exports)
+
+
+def _carry(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
     def difference(current: Object, wanted: Object) -> Object:
         spec = decide.fields_patch(current["spec"], wanted["spec"], _fields(world.tenant))
         return {**metadata.difference(current, wanted), **({"spec": spec} if spec else {})}
@@ -130,14 +142,15 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
 
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    return ownership.virtual_key(host, tenant, kind=SERVICES.kind)
+    return ownership.virtual_key(host, tenant, kind=SERVICES.kind) or service_exports.host_key(host, tenant)
 
 
 def _wakes(item: Object, world: World) -> Iterable[Reference]:
+    yield from service_exports.wakes(item, world)
     # Whether a slice goes to the host depends on its Service being there.
     metadata_of = item["metadata"]
     for piece in world.virtual_list(ENDPOINT_SLICES, metadata_of["namespace"]):
-        if ownership.labels_of(piece).get(_SERVICE_NAME) == metadata_of["name"]:
+        if ownership.labels_of(piece).get(service_imports.SERVICE_NAME) == metadata_of["name"]:
             yield ENDPOINT_SLICES, Key(metadata_of["namespace"], piece["metadata"]["name"])
 
 

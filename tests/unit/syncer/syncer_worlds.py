@@ -113,6 +113,9 @@ class Worlds:
     def imported(self, resource: Resource, namespace: str, name: str) -> Object | None:
         return self.elsewhere.get((resource, namespace, name))
 
+    def imported_list(self, resource: Resource, namespace: str) -> Iterable[Object]:
+        return [item for (kind, space, _), item in self.elsewhere.items() if (kind, space) == (resource, namespace)]
+
     def users(self, resource: Resource, key: Key) -> Iterable[Reference]:
         for kind in self.kinds.values():
             for item in self.virtual_list(kind.resource):
@@ -187,7 +190,8 @@ class Worlds:
         match action:
             case CreateHost(resource, item):
                 name = item["metadata"]["name"]
-                space = item["metadata"]["annotations"]["vcluster-syncer/namespace"]
+                noted = item["metadata"]["annotations"]
+                space = noted.get("vcluster-syncer/namespace") or noted["vcluster-syncer/exported"].partition("/")[0]
                 there = host_namespace_of(self.tenant, space) if resource.namespaced else ""
                 assert item["metadata"].get("namespace", "") == there
                 assert (resource, name) not in self.there, f"{name} exists already"

@@ -114,12 +114,15 @@ class TestObjects:
         return [asked.partition(" ")[0] for asked in client.asked], client
 
     def test_a_service_leads_here(self):
-        asked, client = self.announced(CREATED)
-        assert asked == ["POST"]
+        asked, client = self.announced(CREATED, CREATED)
+        assert asked == ["POST", "POST"]
         sent = json.loads(client.requests[0].body)
         assert sent == objects.slice_of(KUBERNETES, "10.1.2.3")
         assert sent["metadata"]["labels"] == {"kubernetes.io/service-name": "kubernetes"}
         assert (sent["addressType"], sent["endpoints"][0]["addresses"]) == ("IPv4", ["10.1.2.3"])
+        legacy = json.loads(client.requests[1].body)
+        assert legacy["kind"] == "Endpoints"
+        assert legacy["subsets"] == [{"addresses": [{"ip": "10.1.2.3"}], "ports": sent["ports"]}]
 
     def test_addresses_of_both_families_are_known(self):
         assert objects.slice_of(KUBERNETES, "fd00::1")["addressType"] == "IPv6"
@@ -127,8 +130,11 @@ class TestObjects:
     def test_what_led_to_a_former_pod_leads_here(self):
         former = objects.slice_of(KUBERNETES, "10.9.9.9")
         former["metadata"]["uid"] = "u1"
-        asked, client = self.announced(EXISTS, former, CREATED)
-        assert asked == ["POST", "GET", "PATCH"]
+        legacy = objects.endpoints_of(KUBERNETES, "10.9.9.9")
+        legacy["metadata"]["uid"] = "u2"
+        asked, client = self.announced(EXISTS, former, CREATED, EXISTS, legacy, CREATED)
+        assert asked == ["POST", "GET", "PATCH"] * 2
+        assert json.loads(client.requests[5].body)["subsets"][0]["addresses"] == [{"ip": "10.1.2.3"}]
         sent = json.loads(client.requests[2].body)
         assert sent["endpoints"][0]["addresses"] == ["10.1.2.3"]
         assert sent["metadata"] == {"uid": "u1"}
@@ -136,7 +142,8 @@ class TestObjects:
     def test_what_leads_here_stays(self):
         here = objects.slice_of(KUBERNETES, "10.1.2.3")
         here["metadata"]["uid"] = "u1"
-        assert self.announced(EXISTS, here)[0] == ["POST", "GET"]
+        legacy = objects.endpoints_of(KUBERNETES, "10.1.2.3")
+        assert self.announced(EXISTS, here, EXISTS, legacy)[0] == ["POST", "GET"] * 2
 
 
 class TestWitness:

@@ -135,6 +135,12 @@ def test_what_of_the_host_a_tenant_is_shown():
     ]
 
 
+def test_which_services_of_a_tenant_are_on_the_host_by_name():
+    assert tenant().tenant.exports == ()
+    made = tenant(to_host={"services": {"default/web": "tenant-web"}}).tenant.exports
+    assert [(one.key, one.name) for one in made] == [(("default", "web"), "tenant-web")]
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -159,6 +165,16 @@ def test_what_of_the_host_a_tenant_is_shown():
         ({"from_host": {"secrets": {"a/*": "b/c"}}}, "stands for all names, on both sides"),
         ({"from_host": {"secrets": {"*/a": "b/c"}}}, "stands for all names"),
         ({"from_host": {"configmaps": {"a/b": "c/d", "e/f": "c/d"}}}, "'c/d' is there twice"),
+        ({"from_host": {"services": {"a/b": "default/kubernetes"}}}, "is the virtual API server's own"),
+        ({"to_host": {"pods": {}}}, "tenant.to_host: unknown pods; known are services"),
+        ({"to_host": {"services": {"web": "web"}}}, "must be NAMESPACE/NAME in the virtual cluster"),
+        ({"to_host": {"services": {"a/b": "c/d"}}}, "must be NAMESPACE/NAME in the virtual cluster"),
+        ({"to_host": {"services": {"a/b": "x", "c/d": "x"}}}, "'x' is there twice"),
+        ({"to_host": {"services": {"default/kubernetes": "x"}}}, "is on the host already"),
+        (
+            {"to_host": {"services": {"a/b": "x"}}, "namespaces": {"mode": "each"}},
+            "it names Services of one host namespace, and mode each has many",
+        ),
         ({"virtual": {}}, "tenant.virtual: kubeconfig is missing"),
         ({"nodes": {"mode": "borrowed"}}, "mode must be private, shared or fake, it is 'borrowed'"),
         ({"drain": "later"}, "tenant: drain must be wait or background, it is 'later'"),
