@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -7,8 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from kind_lives import Life, docker, remove
+from teams import NAMESPACE, rules
 
+from pytest_vcluster.cluster import kubectl
 from pytest_vcluster.settings import Settings
 
 
@@ -22,6 +26,59 @@ def settings() -> Settings:
         kind_image=os.environ.get("PYTEST_VCLUSTER_KIND_IMAGE") or None,
         kind_config=Path(file).absolute() if file else None,
     )
+
+
+@pytest.fixture(scope="module")
+def host_kubectl(vcluster_host, tmp_path_factory):
+    """Runs kubectl as the administrator of the host."""
+    binary = kubectl.find(vcluster_host.version, offline=False, environ={})
+    home = tmp_path_factory.mktemp("kubectl")
+
+    def run(*arguments: str, text: str | None = None) -> str:
+        return kubectl.run(
+            binary,
+            list(arguments),
+            kubeconfig=vcluster_host.kubeconfig,
+            home=home,
+            look=lambda: None,
+            input=text,
+            check=True,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def team(host_kubectl, vcluster_session, vcluster_host, tmp_path_factory):
+    """A kubeconfig for whoever has just the rights that are needed, in one namespace."""
+    assert vcluster_session.get("nodes")  # so the nodes have the images
+    metadata = {"name": "ci", "namespace": NAMESPACE}
+    made = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules()},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "ci"},
+            "subjects": [{"kind": "ServiceAccount", **metadata}],
+        },
+    ]
+    host_kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+    token = host_kubectl("create", "token", "ci", "--namespace", NAMESPACE, "--duration", "2h").strip()
+    config = yaml.safe_load(vcluster_host.kubeconfig.read_text())
+    config["users"] = [{"name": "ci", "user": {"token": token}}]
+    context = {"cluster": config["clusters"][0]["name"], "user": "ci", "namespace": NAMESPACE}
+    config["contexts"] = [
+        {"name": "team", "context": context},
+        {"name": "elsewhere", "context": {**context, "namespace": "default"}},
+    ]
+    config["current-context"] = "elsewhere"  # the ambient one is never used
+    path = tmp_path_factory.mktemp("team") / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 @pytest.fixture

@@ -11,6 +11,18 @@ app.kubernetes.io/name: vcluster
 app.kubernetes.io/instance: {{ include "vcluster.name" . }}
 {{- end -}}
 
+{{/* A label that no pod of a virtual cluster can have on the host: the syncer spells users' labels of this prefix
+differently. Without it whoever may label a pod could take requests that are for a neighbour's API server. */}}
+{{- define "vcluster.controlPlane" -}}
+vcluster-syncer/control-plane: {{ include "vcluster.name" . }}
+{{- end -}}
+
+{{/* How Services find the pod. */}}
+{{- define "vcluster.pods" -}}
+{{ include "vcluster.selector" . }}
+{{ include "vcluster.controlPlane" . }}
+{{- end -}}
+
 {{- define "vcluster.labels" -}}
 {{ include "vcluster.selector" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
