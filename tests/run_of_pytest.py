@@ -12,13 +12,16 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Mapping
 from pathlib import Path
+
+from pytest_vcluster.hosts.kind.naming import mark
 
 
 class Run:
     """A pytest run in a session of its own, whose processes are found by their TMPDIR."""
 
-    def __init__(self, *arguments: str, suite: str, workers: int = 2) -> None:
+    def __init__(self, *arguments: str, suite: str, workers: int = 2, environ: Mapping[str, str] = os.environ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="v", dir="/tmp"))
         self.temporary = self.directory / "t"
         self.signs = self.directory / "signs"
@@ -26,7 +29,7 @@ class Run:
         self.signs.mkdir()
         (self.directory / "test_suite.py").write_text(textwrap.dedent(suite))
         (self.directory / "pytest.ini").write_text("[pytest]\n")
-        environment = {**os.environ, "TMPDIR": str(self.temporary), "SIGNS": str(self.signs)}
+        environment = {**environ, "TMPDIR": str(self.temporary), "SIGNS": str(self.signs)}
         self.output = (self.directory / "output").open("wb")
         self.process = subprocess.Popen(
             [
@@ -65,10 +68,10 @@ class Run:
         assert len(matching) == 1, (part, self.pids())
         return matching[0]
 
-    def wait_for_holders(self) -> list[int]:
-        """Wait until both tests hold their cluster, and return their workers' process ids."""
-        deadline = time.monotonic() + 90
-        while len(holding := list(self.signs.glob("holding-*"))) < 2:
+    def wait_for_holders(self, count: int = 2, *, seconds: float = 90) -> list[int]:
+        """Wait until `count` tests hold their cluster, and return their workers' process ids."""
+        deadline = time.monotonic() + seconds
+        while len(holding := list(self.signs.glob("holding-*"))) < count:
             assert self.process.poll() is None, self.text()
             assert time.monotonic() < deadline, self.text()
             time.sleep(0.02)
@@ -85,9 +88,9 @@ class Run:
         """Let the holding tests go on."""
         (self.signs / "go").touch()
 
-    def finish(self) -> str:
+    def finish(self, *, seconds: float = 120) -> str:
         """Wait for pytest's end and return its output."""
-        self.process.wait(timeout=120)
+        self.process.wait(timeout=seconds)
         return self.text()
 
     def text(self) -> str:
@@ -112,6 +115,12 @@ class Run:
             for name in (*folders, *names)
             if "pytest-of" not in folder + name
         ]
+
+    def kind_containers(self) -> list[str]:
+        """Names of the containers of kind clusters that belong to runs with this TMPDIR."""
+        base = self.temporary / f"pytest-vcluster-{os.getuid()}"
+        command = ["docker", "ps", "--all", f"--filter=volume={mark(base)}", "--format={{.Names}}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
     def close(self) -> None:
         """Kill what a failed test left, and remove the directory."""
