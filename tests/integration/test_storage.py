@@ -59,3 +59,39 @@ def test_a_lease_finds_nothing_of_the_claims_of_the_one_before(vcluster, number)
     assert vcluster.get("persistentvolumeclaims") == []
     vcluster.apply(CLAIM)
     vcluster.wait("persistentvolumeclaim/data", "jsonpath={.status.phase}=Bound", timeout=PATIENCE)
+
+
+def manual(name, **spec):
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "2Gi"},
+            "hostPath": {"path": f"/srv/{name}"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "manual",
+            **spec,
+        },
+    }
+
+
+@pytest.mark.parametrize("by", ["name", "class"])
+def test_a_volume_that_a_user_made_is_bound_released_and_given_up(vcluster, by):
+    """Twice: what the first lease made is in the way of nobody."""
+    vcluster.apply([manual("disk"), manual("spare", capacity={"storage": "8Gi"})])
+    vcluster.wait("persistentvolume/disk", "jsonpath={.status.phase}=Available", timeout=PATIENCE)
+    named = {"volumeName": "disk"} if by == "name" else {}
+    vcluster.apply({**CLAIM, "spec": {**CLAIM["spec"], "storageClassName": "manual", **named}})
+    vcluster.wait("persistentvolumeclaim/data", "jsonpath={.status.phase}=Bound", timeout=PATIENCE)
+    claim, disk = vcluster.get("persistentvolumeclaim", "data"), vcluster.get("persistentvolume", "disk")
+    assert (claim["spec"]["volumeName"], claim["status"]["capacity"]) == ("disk", {"storage": "2Gi"})
+    assert disk["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"]
+    vcluster.delete(CLAIM)
+    vcluster.wait("persistentvolume/disk", "jsonpath={.status.phase}=Released", timeout=PATIENCE)
+    # As an administrator frees it.
+    vcluster.kubectl("patch", "persistentvolume", "disk", "--type=merge", "-p", '{"spec": {"claimRef": null}}')
+    vcluster.wait("persistentvolume/disk", "jsonpath={.status.phase}=Available", timeout=PATIENCE)
+    vcluster.kubectl("delete", "persistentvolume", "disk", f"--timeout={PATIENCE}s")
+    assert [each["metadata"]["name"] for each in vcluster.get("persistentvolumes")] == ["spare"]

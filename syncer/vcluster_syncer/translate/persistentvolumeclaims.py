@@ -31,7 +31,7 @@ from vcluster_syncer.model import (
     World,
 )
 from vcluster_syncer.naming import host_namespace_of, name_on_host
-from vcluster_syncer.translate import metadata, node_names, volume_names
+from vcluster_syncer.translate import metadata, node_names, static_volumes, volume_names
 from vcluster_syncer.translate.scrub import messages, scrubber
 
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
@@ -100,7 +100,7 @@ def to_host(key: Key, virtual: Object, host: Object | None, world: World) -> dic
                 "name": name_on_host(tenant, PERSISTENT_VOLUME_CLAIMS.kind, *used),
                 **({"namespace": there} if there != host_namespace_of(tenant, key.namespace) else {}),
             }
-    if (wish := virtual["spec"].get("volumeName")) and not _is_bound(virtual):
+    if not _is_bound(virtual) and (wish := static_volumes.wish_of(key, virtual, world)):
         spec["volumeName"] = wish
     users, notes = _annotations(virtual, host, world)
     own = {**virtual, "metadata": {**virtual["metadata"], "annotations": users}}
@@ -151,9 +151,11 @@ def _annotations_back(virtual: Object, host: Object, world: World) -> dict[str, 
     return {name: text for name, text in wanted.items() if here.get(name) != text}
 
 
-def _spec_back(virtual: Object, host: Object) -> dict[str, str]:
+def _spec_back(virtual: Object, host: Object, world: World) -> dict[str, str]:
     back: dict[str, str] = {}
-    if (name := volume_names.of_claim(host)) and not virtual["spec"].get("volumeName"):
+    # Before it is bound it is a wish of ours, which may not come true.
+    is_bound = BOUND in ownership.annotations_of(host)
+    if is_bound and (name := volume_names.of_claim(host, world)) and not virtual["spec"].get("volumeName"):
         back["volumeName"] = name
     # None given, and none was the default when it was made: then the host's default is filled in later, as ever.
     if virtual["spec"].get("storageClassName") is None and (found := host["spec"].get("storageClassName")):
@@ -171,7 +173,7 @@ def _back(key: Key, virtual: Object, host: Object, world: World) -> Sequence[Act
     patch: dict[str, Any] = {}
     if annotations := _annotations_back(virtual, host, world):
         patch["metadata"] = {"annotations": annotations}
-    if spec := _spec_back(virtual, host):
+    if spec := _spec_back(virtual, host, world):
         patch["spec"] = spec
     if patch:
         # The status follows when the answer to this one is there: its resourceVersion is needed.
@@ -228,9 +230,10 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
 
 
 def _wakes(item: Object, world: World) -> Iterable[Reference]:
+    yield from static_volumes.wakes(item, world)
     # What stands for its volume in the virtual cluster is made from the claim, too.
     key = ownership.virtual_key(item, world.tenant, kind=PERSISTENT_VOLUME_CLAIMS.kind)
-    if key is not None and (name := volume_names.of_claim(item)):
+    if key is not None and (name := volume_names.of_claim(item, world)):
         yield PERSISTENT_VOLUMES, Key("", name)
 
 

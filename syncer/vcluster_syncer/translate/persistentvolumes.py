@@ -2,8 +2,8 @@
 
 Where the host's volumes may be read, it is a mirror: source, capacity and reclaim policy are real, and a volume that
 outlives its claim is shown for as long as it lives. Otherwise it is made up from what the host claim tells. The one
-rule: a volume that a user of the virtual cluster made is his; none of it reaches the host, and none of the host's is
-written over it.
+rule: a volume that a user of the virtual cluster made is his; none of the host's is written over it. See
+`static_volumes` for where those go.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import metadata, mirror, node_names, volume_names
+from vcluster_syncer.translate import metadata, mirror, node_names, static_volumes, volume_names
 
-PROTECTION: Final = "kubernetes.io/pv-protection"
 _MADE_UP: Final = "volumes.vcluster-syncer"
 _ENDED: Final = frozenset({"Released", "Failed"})
 _POLICY: Final = "persistentVolumeReclaimPolicy"
@@ -72,7 +71,7 @@ def _claim(key: Key, world: World) -> tuple[Object, Object | None] | None:
         host = world.host(PERSISTENT_VOLUME_CLAIMS, used_by)
         if host is None or not ownership.carries(host, virtual):
             return virtual, None
-        if volume_names.of_claim(host) == key.name:
+        if volume_names.of_claim(host, world) == key.name:
             return virtual, host
     return None
 
@@ -125,15 +124,6 @@ def _made_up(key: Key, host_claim: Object, world: World) -> tuple[dict[str, Any]
     return spec, {"volume": there.get("volumeName"), "uid": host_claim["metadata"]["uid"]}
 
 
-def _referring_to(claim: Object) -> dict[str, str]:
-    own = claim["metadata"]
-    return {
-        "apiVersion": PERSISTENT_VOLUME_CLAIMS.api_version,
-        "kind": PERSISTENT_VOLUME_CLAIMS.kind,
-        **{field: own[field] for field in ("namespace", "name", "uid")},
-    }
-
-
 def _standing(
     key: Key, reference: Object, made: tuple[dict[str, Any], dict[str, Any]], volume: Object | None
 ) -> dict[str, Any]:
@@ -164,12 +154,7 @@ def _remove(key: Key, virtual: Object) -> Sequence[Action]:
     own = virtual["metadata"]
     if not decide.is_terminating(virtual):
         return (DeleteVirtual(PERSISTENT_VOLUMES, key, own["uid"]),)
-    # There is nothing to protect: what it stood for is gone.
-    kept = [name for name in own.get("finalizers") or () if name != PROTECTION]
-    if len(kept) == len(own.get("finalizers") or ()):
-        return ()
-    patch = {"metadata": {"finalizers": kept or None}}
-    return (PatchVirtual(PERSISTENT_VOLUMES, key, own["uid"], patch, resource_version=own.get("resourceVersion", "")),)
+    return volume_names.unprotected(key, virtual)
 
 
 def _policy_to_host(virtual: Object, volume: Object, world: World) -> Sequence[Action]:
@@ -200,7 +185,7 @@ def _follow(key: Key, virtual: Object, wanted: Object, phase: str) -> Sequence[A
 def _stand(key: Key, virtual: Object | None, claim: Object, host_claim: Object, world: World) -> Sequence[Action]:
     """Have a volume stand for that of a bound claim."""
     volume = world.host_named(PERSISTENT_VOLUMES, host_claim["spec"]["volumeName"]) if _is_real(world) else None
-    reference = _referring_to(claim)
+    reference = volume_names.referring_to(claim)
     if volume is not None:
         wanted = mirrored(key, reference, volume, world)
     elif _is_real(world):
@@ -261,9 +246,10 @@ def _give_up(volume: Object, world: World) -> Sequence[Action]:
 
 
 def reconcile(key: Key, virtual: Object | None, host: Object | None, world: World) -> Sequence[Action]:
-    """Have a volume stand in the virtual cluster for one that a claim of its has on the host."""
-    if virtual is not None and not mirror.is_mirrored(virtual):
-        return ()
+    """Have a volume stand in the virtual cluster for one that a claim of its has on the host, and the other way."""
+    carried = host if host is not None and static_volumes.host_key(host, world.tenant) is not None else None
+    if carried is not None or (virtual is not None and not mirror.is_mirrored(virtual)):
+        return static_volumes.carry(key, virtual, carried, world)
     found = _claim(key, world)
     if found is None:
         if virtual is not None:
@@ -277,6 +263,8 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
 
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
+    if carried := static_volumes.host_key(host, tenant):
+        return carried
     # Reserved for a claim of the tenant's: nobody else's volumes are even remembered, unless their namespaces have to
     # be seen to know whose they are.
     namespace = (host["spec"].get("claimRef") or {}).get("namespace")
@@ -286,6 +274,11 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
 
 def _wakes(item: Object, world: World) -> Iterable[Reference]:
     if not _is_real(world):
+        return
+    if static_volumes.host_key(item, world.tenant) is not None:
+        # Its own key is looked at in any case; the claim that has it may wait for its name.
+        if claimed := volume_names.claim_of(item, world):
+            yield PERSISTENT_VOLUME_CLAIMS, claimed
         return
     claim = volume_names.claim_of(item, world)
     virtual = world.virtual(PERSISTENT_VOLUME_CLAIMS, claim) if claim is not None else None
@@ -311,9 +304,11 @@ TO_HOST = Kind(
     resource=PERSISTENT_VOLUMES,
     reconcile=reconcile,
     host_key=_host_key,
+    references=static_volumes.references,
     one_namespace=True,
     wakes=_wakes,
     switch=Switch("to_host", "persistent_volumes"),
     host_rules=(Rule.to_carry(PERSISTENT_VOLUMES),),
 )
-"""Mirrored, and a user may decide what becomes of the data: change the reclaim policy, delete a released volume."""
+"""Mirrored, and a user may decide what becomes of the data: change the reclaim policy, delete a released volume.
+What he makes himself goes to the host."""

@@ -191,7 +191,8 @@ class Worlds:
             case CreateHost(resource, item):
                 name = item["metadata"]["name"]
                 noted = item["metadata"]["annotations"]
-                space = noted.get("vcluster-syncer/namespace") or noted["vcluster-syncer/exported"].partition("/")[0]
+                origin = noted.get("vcluster-syncer/exported", "")
+                space = noted.get("vcluster-syncer/namespace", origin.partition("/")[0])
                 there = host_namespace_of(self.tenant, space) if resource.namespaced else ""
                 assert item["metadata"].get("namespace", "") == there
                 assert (resource, name) not in self.there, f"{name} exists already"

@@ -10,12 +10,23 @@ from vcluster_syncer.translate import KINDS
 
 ROOT = Path(vcluster_syncer.__file__).parent
 MODULES = [
-    *(ROOT / f"{name}.py" for name in ("model", "naming", "ownership", "decide")),
+    *(ROOT / f"{name}.py" for name in ("model", "naming", "ownership", "decide", "quantities")),
     *sorted((ROOT / "translate").glob("*.py")),
 ]
 # datetime only to read timestamps of objects; `now` comes from the world.
-ALLOWED = {"__future__", "base64", "collections", "dataclasses", "datetime", "hashlib", "json", "re", "typing"}
-PURE = {"model", "naming", "ownership", "decide", "translate"}
+ALLOWED = {
+    "__future__",
+    "base64",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "fractions",
+    "hashlib",
+    "json",
+    "re",
+    "typing",
+}
+PURE = {"model", "naming", "ownership", "decide", "quantities", "translate"}
 
 
 def imports(path: Path) -> set[str]:
