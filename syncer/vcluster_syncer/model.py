@@ -118,7 +118,7 @@ class Rule:
     @classmethod
     def to_read(cls, resource: Resource) -> Rule:
         """What it takes to follow a host collection."""
-        return cls(resource.group, (resource.plural,), ("get", "list", "watch"), not resource.namespaced)
+        return cls(resource.group, (resource.plural,), ("list", "watch"), not resource.namespaced)
 
     @classmethod
     def to_carry(cls, resource: Resource) -> Rule:

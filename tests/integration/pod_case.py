@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,8 +128,8 @@ class Host:
 
 
 @contextlib.contextmanager
-def host(directory: Path) -> Iterator[Host]:
-    """A host with a namespace for clusters."""
+def host(directory: Path, *, arguments: Sequence[str] = ()) -> Iterator[Host]:
+    """A host with a namespace for clusters; `arguments` are for its API server, besides."""
     with contextlib.ExitStack() as stack:
         processes = Processes(directory, stack)
         store = etcd.component(binary=_binary(Component.ETCD, ETCD_VERSION), directory=directory)
@@ -144,7 +144,7 @@ def host(directory: Path) -> Iterator[Host]:
             etcd=f"unix://{etcd.socket(directory)}",
             services="10.64.0.0/16",
         )
-        processes.start("host-apiserver", command)
+        processes.start("host-apiserver", [*command, *arguments])
         made = Host(_administrator(directory / "host", port), port, directory / "host" / "ca.crt")
         until(lambda: made.api.ask("GET", "/readyz")[0] == 200)
         made.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})

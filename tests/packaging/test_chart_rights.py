@@ -79,9 +79,10 @@ def test_by_default_nothing_is_granted_outside_the_namespace():
     assert {scope for scope, *_ in rights(rendered())} == {"Role"}
 
 
-def test_only_the_one_heartbeat_may_be_read():
+def test_only_the_one_heartbeat_may_be_read_and_deleted():
     with_heartbeat, without = rights(rendered(PLUGIN)), rights(rendered())
-    assert with_heartbeat - without == {("Role", "coordination.k8s.io", "leases", "get", ("run-77",))}
+    lease = ("Role", "coordination.k8s.io", "leases")
+    assert with_heartbeat - without == {(*lease, verb, ("run-77",)) for verb in ("delete", "get")}
 
 
 def test_the_rights_are_bound_to_the_pods_own_account_and_to_nobody_else():

@@ -1,7 +1,7 @@
 """The run's sign of life on its host: a Lease that is renewed for as long as the run service lives.
 
 The one rule: nobody here cleans up after a run that was killed. Virtual clusters see by themselves that the Lease is
-not renewed any more, and delete themselves.
+not renewed any more, and delete it and themselves.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from http.client import HTTPException
+from typing import Any
 
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.errors import ApiError
@@ -32,7 +33,7 @@ async def beating(host: Host, run: str) -> AsyncIterator[str]:
     collection = f"/apis/coordination.k8s.io/v1/namespaces/{host.namespace}/leases"
     client = host.server.connect(timeout=EVERY_SECONDS)
     await asyncio.to_thread(client.call, "POST", collection, _lease(name, run))
-    renewing = asyncio.create_task(_renew(client, f"{collection}/{name}"))
+    renewing = asyncio.create_task(_renew(client, collection, _lease(name, run)))
     try:
         yield name
     finally:
@@ -48,22 +49,28 @@ def name_of(run: str) -> str:
     return f"pytest-vcluster-{run}"
 
 
-async def _renew(client: Client, path: str) -> None:
+async def _renew(client: Client, collection: str, lease: dict[str, Any]) -> None:
+    path = f"{collection}/{lease['metadata']['name']}"
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
-            await asyncio.to_thread(
-                client.call,
-                "PATCH",
-                path,
-                {"spec": {"renewTime": _now()}},
-                content_type="application/merge-patch+json",
-            )
+            await asyncio.to_thread(_beat, client, path, lease, collection)
         except (OSError, HTTPException, ApiError) as error:
             _log.warning("the run's lease on the host could not be renewed: %s", error)
 
 
-def _lease(name: str, run: str) -> dict[str, object]:
+def _beat(client: Client, path: str, lease: dict[str, Any], collection: str) -> None:
+    now = {"spec": {"renewTime": _now()}}
+    try:
+        client.call("PATCH", path, now, content_type="application/merge-patch+json")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        # After a silence, such as a machine's sleep, clusters have ended and taken it with them. Those to come need it.
+        client.call("POST", collection, {**lease, "spec": {**lease["spec"], **now["spec"]}})
+
+
+def _lease(name: str, run: str) -> dict[str, Any]:
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

@@ -20,11 +20,11 @@ from vcluster_syncer.pod_options import Heartbeat
 _log = logging.getLogger(__name__)
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 RULES = (
-    Rule(LEASES.group, (LEASES.plural,), ("get",)),
+    Rule(LEASES.group, (LEASES.plural,), ("delete", "get")),
     Rule(SERVICES.group, (SERVICES.plural,), ("delete", "get")),
 )
-"""What it takes to look at a Lease and to delete the owner."""
-_LOOKS = 5
+"""What it takes to look at a Lease, and to delete it and the owner."""
+_LOOKS = 9
 """How often to look in the time that a Lease has."""
 
 
@@ -61,11 +61,13 @@ class Keeper:
         self._namespace = namespace
         self._clock = clock
         self._period = heartbeat.seconds / _LOOKS
+        self._lease = ""
+        """The uid of the Lease that was seen last."""
 
     async def run(self) -> None:
         """Return when the owner is deleted."""
         pulse = Pulse(self._period)
-        while pulse.silent < self._heartbeat.seconds:
+        while True:
             try:
                 # Its uid, too, as long as it can't have been made anew by somebody else.
                 await self._owner.found()
@@ -74,9 +76,13 @@ class Keeper:
                 _log.info("the lease %s can't be seen: %s", self._heartbeat.lease, error)
             else:
                 pulse.seen(beat, at=self._clock())
+            if pulse.silent >= self._heartbeat.seconds:
+                break
             await asyncio.sleep(self._period)
         self.gone = f"the lease {self._heartbeat.lease} was not renewed for {pulse.silent:.0f} s: nobody wants it"
         _log.warning("this cluster ends: %s", self.gone)
+        # First, because with the owner go the rights; all clusters of the run have seen the same silence.
+        await self._delete_lease()
         while True:
             if await self._deleted():
                 return
@@ -87,7 +93,20 @@ class Keeper:
             lease = await self._host.send(requests.get(LEASES, namespace=self._namespace, name=self._heartbeat.lease))
         except NotFound:
             return None
+        self._lease = lease["metadata"]["uid"]
         return str((lease.get("spec") or {}).get("renewTime") or "")
+
+    async def _delete_lease(self) -> None:
+        """Delete the Lease of a run that is dead: nobody else may be left who would. The next run would, too."""
+        if not self._lease:
+            return
+        request = requests.delete(LEASES, namespace=self._namespace, name=self._heartbeat.lease, uid=self._lease)
+        try:
+            await self._host.send(request)
+        except (NotFound, Conflict):
+            return
+        except KubeError as error:
+            _log.warning("the lease %s can't be deleted: %s", self._heartbeat.lease, error)
 
     async def _deleted(self) -> bool:
         try:

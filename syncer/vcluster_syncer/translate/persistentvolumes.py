@@ -308,7 +308,7 @@ TO_HOST = Kind(
     one_namespace=True,
     wakes=_wakes,
     switch=Switch("to_host", "persistent_volumes"),
-    host_rules=(Rule.to_carry(PERSISTENT_VOLUMES),),
+    host_rules=(Rule("", ("persistentvolumes",), ("delete", "get", "list", "patch", "watch"), cluster_scoped=True),),
 )
 """Mirrored, and a user may decide what becomes of the data: change the reclaim policy, delete a released volume.
 What he makes himself goes to the host."""

@@ -20,7 +20,7 @@ DELETED = {"kind": "Status"}
 
 
 def lease(renewed):
-    return {"spec": {"renewTime": renewed}}
+    return {"metadata": {"uid": "l1"}, "spec": {"renewTime": renewed}}
 
 
 def silence(*looks):
@@ -63,7 +63,7 @@ def test_no_look_counts_for_more_than_two_periods(looks):
 
 
 class Machine:
-    """A keeper of a lease with 50 seconds, on a host that answers what it is told to, a look each 10 seconds."""
+    """A keeper of a lease with 90 seconds, on a host that answers what it is told to, a look each 10 seconds."""
 
     def __init__(self, *answers):
         self.host = Scripted(*answers)
@@ -78,48 +78,61 @@ class Machine:
     async def _main(self):
         clock = asyncio.get_running_loop().time
         owner = OwningService(self.host, namespace="clusters", name="vc-1")
-        wanted = Heartbeat(lease="run", seconds=50)
+        wanted = Heartbeat(lease="run", seconds=90)
         keeper = Keeper(self.host, wanted, owner, namespace="clusters", clock=clock)
         await keeper.run()
         self.gone, self.took = keeper.gone, clock()
 
 
-def test_the_owner_is_deleted_and_no_other_of_its_name():
-    machine = Machine(OWNER, *[lease("a")] * 6, DELETED)
+def test_the_owner_is_deleted_and_no_other_of_its_name_and_the_lease_before():
+    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, DELETED)
     asked = machine.run()
     assert asked[0] == "GET /api/v1/namespaces/clusters/services/vc-1"
-    assert set(asked[1:-1]) == {"GET /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"}
+    assert set(asked[1:-2]) == {"GET /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"}
+    assert asked[-2] == "DELETE /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"
     assert asked[-1] == "DELETE /api/v1/namespaces/clusters/services/vc-1"
-    assert json.loads(machine.host.requests[-1].body)["preconditions"] == {"uid": "u1"}
-    assert machine.took == 60
-    assert "lease run was not renewed for 50 s" in machine.gone
+    named = [json.loads(request.body)["preconditions"] for request in machine.host.requests[-2:]]
+    assert named == [{"uid": "l1"}, {"uid": "u1"}]
+    assert machine.took == 90
+    assert "lease run was not renewed for 90 s" in machine.gone
 
 
 def test_a_lease_that_is_renewed_late_is_renewed():
-    machine = Machine(OWNER, *[lease("a")] * 5, *[lease("b")] * 6, DELETED)
+    machine = Machine(OWNER, *[lease("a")] * 9, *[lease("b")] * 10, DELETED, DELETED)
     machine.run()
-    assert machine.took == 110
+    assert machine.took == 180
 
 
 def test_a_lease_that_is_gone_for_good_is_not_renewed():
-    machine = Machine(OWNER, lease("a"), *[GONE] * 5, DELETED)
+    machine = Machine(OWNER, lease("a"), *[GONE] * 9, GONE, DELETED)
     machine.run()
-    assert machine.took == 60
+    assert machine.took == 90
+
+
+def test_a_lease_that_nobody_has_seen_is_not_deleted():
+    machine = Machine(OWNER, *[GONE] * 10, DELETED)
+    machine.run()
+    assert machine.took == 90
+
+
+@pytest.mark.parametrize("answer", [Conflict("the uid is another"), Forbidden("no"), AWAY])
+def test_the_owner_is_deleted_whatever_becomes_of_the_lease(answer):
+    Machine(OWNER, *[lease("a")] * 10, answer, DELETED).run()
 
 
 def test_a_host_that_is_away_or_denies_a_look_says_nothing_about_the_lease():
     blind = [AWAY, Forbidden("leases is forbidden")] * 50
-    machine = Machine(AWAY, OWNER, *[lease("a")] * 4, *blind, lease("b"), *[lease("b")] * 5, DELETED)
+    machine = Machine(AWAY, OWNER, *[lease("a")] * 4, *blind, *[lease("b")] * 10, DELETED, DELETED)
     machine.run()
-    assert machine.took == 10 + 40 + 1000 + 60
+    assert machine.took == 10 + 40 + 1000 + 90
 
 
 @pytest.mark.parametrize("already", [NotFound("no such service"), Conflict("the uid is another")])
 def test_an_owner_that_is_gone_is_deleted(already):
-    Machine(OWNER, *[lease("a")] * 6, already).run()
+    Machine(OWNER, *[lease("a")] * 10, DELETED, already).run()
 
 
 def test_it_is_tried_until_it_is_done():
-    machine = Machine(OWNER, *[lease("a")] * 6, AWAY, Forbidden("no"), DELETED)
+    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, AWAY, Forbidden("no"), DELETED)
     machine.run()
-    assert machine.took == 80
+    assert machine.took == 110

@@ -126,10 +126,11 @@ def granted(found):
 
 
 def test_it_says_which_rights_it_needs():
-    services, lease = {("", "services", "get")}, ("coordination.k8s.io", "leases", "get")
+    services = {("", "services", "get")}
+    lease = {("coordination.k8s.io", "leases", verb) for verb in ("delete", "get")}
     assert granted(rules(config())) == services
     alive = config(heartbeat={"lease": "l"})
-    assert granted(rules(alive)) == {*services, ("", "services", "delete"), lease}
+    assert granted(rules(alive)) == {*services, ("", "services", "delete"), *lease}
     bounded = of_pod(tenant={**TENANT, "isolation": {"network_policy": True}})
     assert ("networking.k8s.io", "networkpolicies", "create") in granted(
         rules(config(pod=POD | {"tenant": bounded.tenant}))
@@ -144,9 +145,8 @@ def test_the_rights_are_printed_where_no_pod_is(tmp_path):
     command = [sys.executable, "-m", "vcluster_syncer", "--config", str(path)]
     done = subprocess.run([*command, "--host-rules"], check=False, capture_output=True, text=True, timeout=60, env={})
     assert done.returncode == 0, done.stderr
-    assert {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]} in json.loads(done.stdout)[
-        "role"
-    ]
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["delete", "get"]}
+    assert lease in json.loads(done.stdout)["role"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env={})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "the variable POD_NAMESPACE is not set" in done.stderr

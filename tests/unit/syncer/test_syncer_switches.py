@@ -12,7 +12,7 @@ from vcluster_syncer.switches import host_rules, refuse_unfit, selected
 from vcluster_syncer.translate import KINDS
 
 CARRY = ("create", "delete", "get", "list", "patch", "watch")
-READ = ("get", "list", "watch")
+READ = ("list", "watch")
 
 
 def nothing(_key: Key, _virtual: Object | None, _host: Object | None, _world: World) -> Sequence[Action]:
