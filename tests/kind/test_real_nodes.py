@@ -64,6 +64,42 @@ def test_an_image_of_this_machine_is_brought_to_the_nodes(vcluster):
     vcluster.wait("pod/loaded", "Ready")
 
 
+@pytest.fixture(scope="module")
+def used():
+    """Names of the clusters in which kinds were defined."""
+    return []
+
+
+@pytest.mark.parametrize("kind", ["integer", "string", "boolean", "number", "object", "array"])
+def test_a_kind_of_ones_own(vcluster, used, kind):
+    spec = {"type": "object", "properties": {"size": {"type": kind, **({"items": {}} if kind == "array" else {})}}}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    vcluster.apply(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "gadgets.example.org"},
+            "spec": {
+                "group": "example.org",
+                "names": {"kind": "Gadget", "plural": "gadgets"},
+                "scope": "Namespaced",
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+            },
+        }
+    )
+    values = {"integer": 3, "string": "x", "boolean": True, "number": 0.5, "object": {}, "array": []}
+    gadget = {"apiVersion": "example.org/v1", "kind": "Gadget", "metadata": {"name": "mine"}}
+    with pytest.raises(ApiError):
+        vcluster.apply({**gadget, "spec": {"size": "x" if kind != "string" else 3}})
+    vcluster.apply({**gadget, "spec": {"size": values[kind]}})
+    used.append(vcluster.name)
+
+
+def test_clusters_in_which_kinds_were_defined_served_again(used):
+    # Seldom the controller manager looks just then, every 30 s, and the cluster is retired.
+    assert len(set(used)) < len(used), used
+
+
 def test_a_pod_that_does_not_want_to_end(vcluster):
     stubborn = pod("same", "trap '' TERM; sleep 1000 & wait; sleep 1000", terminationGracePeriodSeconds=600)
     vcluster.apply(stubborn)

@@ -14,7 +14,7 @@ from chart_cases import NAME, NAMESPACE, PLUGIN, containers, names, one, rendere
 from cryptography import x509
 from vcluster_syncer.translate import KINDS
 
-from pytest_vcluster.controlplane import etcd, kube_apiserver, kube_controller_manager, kube_scheduler
+from pytest_vcluster.controlplane import audit, etcd, kube_apiserver, kube_controller_manager, kube_scheduler
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import GO_ENVIRONMENT, Component
 from pytest_vcluster.errors import ProvisionError
@@ -110,6 +110,8 @@ def test_components_are_told_what_the_embedded_ones_are(version):
                 etcd_prefix="/registry",
                 service_range=VALUES["serviceCIDR"],
                 pki=PKI,
+                audit_policy=Path("/etc/vcluster/config/audit-policy.json"),
+                audit_log=RUN / "audit.log",
             ),
         ),
         "kube-controller-manager": kube_controller_manager.component(
@@ -274,7 +276,8 @@ def test_what_the_plugins_syncer_is_told(plugins):
                     "commands": {
                         "freeze": ["kube-controller-manager"],
                         "rest": ["kube-apiserver", "kube-controller-manager"],
-                    }
+                    },
+                    "audit": "/run/vcluster/audit.log",
                 },
             },
         },
@@ -286,6 +289,21 @@ def test_a_store_that_is_not_an_etcd_of_its_own_can_not_be_recycled():
         pod = configuration(rendered({"store": values}))["pod"]
         assert "recycle" not in pod["tenant"]
         assert ("store" in pod) == (values["mode"] == "sqlite")
+
+
+def test_requests_are_noted_as_on_the_embedded_host(plugins):
+    told = one(plugins, "ConfigMap", f"{NAME}-syncer")["data"]["audit-policy.json"]
+    assert json.loads(told) == audit.policy(), "write what pytest_vcluster.controlplane.audit.policy() makes there"
+
+
+@pytest.mark.parametrize(
+    "store", [{"persistence": {"enabled": True}}, {"mode": "sqlite"}], ids=["on a volume", "not recycled"]
+)
+def test_nothing_is_noted_for_a_cluster_that_lives_long(store):
+    objects = rendered({"store": store})
+    assert "audit" not in " ".join(containers(objects)["kube-apiserver"]["args"])
+    assert "audit-policy.json" not in one(objects, "ConfigMap", f"{NAME}-syncer")["data"]
+    assert "audit" not in configuration(objects)["pod"]["tenant"].get("recycle", {})
 
 
 def test_stores_on_a_volume():

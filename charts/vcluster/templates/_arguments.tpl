@@ -84,6 +84,10 @@ again only after 1 s, 1.6 s, 2.6 s and so on. */}}
 - --delete-collection-workers=8
 - --profiling=false
 - --v=0
+{{- if include "vcluster.audited" . }}
+- --audit-policy-file=/etc/vcluster/config/audit-policy.json
+- --audit-log-path=/run/vcluster/audit.log
+{{- end }}
 {{- if not .Values.certificates.secret }}
 - --token-auth-file=/etc/vcluster/pki/tokens.csv
 {{- end }}
@@ -138,6 +142,11 @@ again only after 1 s, 1.6 s, 2.6 s and so on. */}}
 {{/* Where the cluster's own store has its data. */}}
 {{- define "vcluster.dataFolder" -}}
 {{- if .Values.store.persistence.enabled }}/var/lib/vcluster{{ else }}/run/vcluster{{ end -}}
+{{- end -}}
+
+{{/* Whether the API server notes what putting the cluster back has to know. A cluster that lives long has no use for it. */}}
+{{- define "vcluster.audited" -}}
+{{- if and (eq .Values.store.mode "etcd") (not .Values.store.persistence.enabled) -}}true{{- end -}}
 {{- end -}}
 
 {{/* etcd's history only matters to what lives long; a store of others is compacted by them or us as is usual. */}}

@@ -52,7 +52,9 @@
 {{- $frozen := list "kube-controller-manager" -}}
 {{- if .Values.scheduler.enabled -}}{{- $frozen = append $frozen "kube-scheduler" -}}{{- end -}}
 {{- $commands := dict "freeze" $frozen "rest" (concat (list "kube-apiserver") $frozen) -}}
-{{- $_ := set $tenant "recycle" (dict "commands" $commands) -}}
+{{- $recycle := dict "commands" $commands -}}
+{{- if include "vcluster.audited" . -}}{{- $_ := set $recycle "audit" "/run/vcluster/audit.log" -}}{{- end -}}
+{{- $_ := set $tenant "recycle" $recycle -}}
 {{- /* Whoever has the cluster next does not wait until the pods before have ended. */ -}}
 {{- $_ := set $tenant "drain" "background" -}}
 {{- end -}}
