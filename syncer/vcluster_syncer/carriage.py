@@ -15,8 +15,8 @@ from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import load
 from vcluster_syncer.model import SERVICES, Owner
 from vcluster_syncer.recycle.processes import Commands
-from vcluster_syncer.recycle.recycler import Target
 from vcluster_syncer.recycle.recyclers import Recyclers
+from vcluster_syncer.recycle.target import Target
 
 
 class OwningService:

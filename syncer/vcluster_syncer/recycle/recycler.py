@@ -11,9 +11,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError
@@ -21,9 +20,10 @@ from vcluster_syncer.recycle import barrier, canaries, canary_objects, rest
 from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
 from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
-from vcluster_syncer.recycle.processes import Commands
+from vcluster_syncer.recycle.plain import DEFINITIONS, Plain, is_plain
 from vcluster_syncer.recycle.requests import Requests, Unreadable
 from vcluster_syncer.recycle.stored import Baseline, Listing, Outcome, object_of, shown
+from vcluster_syncer.recycle.target import Drained, Limits, Target
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
 
 _MIRRORED = (b"minions/",)
@@ -31,53 +31,6 @@ _WRITTEN_LATE = (b"configmaps/kube-system/extension-apiserver-authentication",)
 """Written by the API server itself, perhaps a moment after it is ready, and again whenever it is missing."""
 _CLOSED = (NotPristine, NotReached, NotFrozen, StoreError, KubeError, Unreadable)
 """What closes the way back."""
-_DEFINITIONS = b"apiextensions.k8s.io/customresourcedefinitions/"
-_API_SERVICES, _SOMEBODY_ELSES = b"apiregistration.k8s.io/apiservices/", b'"service":{'
-
-Plain = dict[bytes, Served]
-"""What API servers serve that were asked for nothing special, by their build; all recyclers of a process know it."""
-
-
-class Drained(Protocol):
-    """Waits until the host has what it should of objects that ended or were put back; tells what it has not."""
-
-    async def __call__(
-        self, deleted: Mapping[tuple[str, str, str], int], put: Mapping[tuple[str, str, str], int], *, timeout: float
-    ) -> str:
-        """Wait; what was deleted and what was put back are plural, namespace and name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What to put back: the keys below `prefix` of the etcd at `etcd`, while the processes `freeze` stand still."""
-
-    etcd: Path
-    prefix: str
-    freeze: tuple[int, ...] = ()
-    rest: tuple[int, ...] = ()
-    """Which processes must have come to rest in the end."""
-    commands: Commands | None = None
-    """By what both are found each time, in the place of ids: where they are replaced without anybody telling us."""
-    audit: Path | None = None
-    """Where the API server notes what it was asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long things may take, in seconds, and how often."""
-
-    quiet: float = 0.015
-    """So long nothing may change after the thaw, and all processes must be at rest."""
-    quiet_blindly: float = 0.1
-    """The same where the system doesn't tell whether processes are at rest."""
-    settled: float = 0.1
-    """So long nothing may change before a baseline is taken."""
-    settling: float = 20.0
-    barrier: float = 5.0
-    drained: float = 10.0
-    awake: float = 30.0
-    """So long a new controller manager may take until it works."""
-    restless: float = 0.5
 
 
 class Recycler:
@@ -150,7 +103,7 @@ class Recycler:
                 raise NotPristine(f"it never came to rest within {self._limits.settling:g} s; still changing: {keys}")
             taken = await self._etcd.baseline()
         self._served = await self._ask_served(taken)
-        if _is_plain(taken):
+        if is_plain(taken):
             self._plain[self._served.documents[barrier.VERSION]] = self._served
         self._baseline = taken
         self._requests.begin()
@@ -169,7 +122,7 @@ class Recycler:
             served = await barrier.served(self._client)
         except KubeError as error:
             return Outcome(pristine=False, reason=str(error))
-        if _is_plain(before):
+        if is_plain(before):
             self._served = self._plain.get(served.documents[barrier.VERSION])
         wait = Barrier(self._client, self._served or served, timeout=self._limits.barrier)
         late = tuple(key for key in _WRITTEN_LATE if key not in before.values)
@@ -266,7 +219,7 @@ class Recycler:
         return await self.recycle()
 
     async def _ask_served(self, taken: Baseline) -> Served:
-        definitions = [value for key, value in taken.values.items() if key.startswith(_DEFINITIONS)]
+        definitions = [value for key, value in taken.values.items() if key.startswith(DEFINITIONS)]
         return await barrier.served_completely(self._client, definitions, timeout=self._limits.barrier)
 
     async def recycle(self) -> Outcome:
@@ -358,11 +311,3 @@ class Recycler:
             yield
         finally:
             self._seconds[name] = round(time.monotonic() - began, 4)
-
-
-def _is_plain(state: Baseline) -> bool:
-    """Tell whether a cluster serves what its build serves, no definitions and nobody else's API."""
-    return not any(
-        key.startswith(_DEFINITIONS) or (key.startswith(_API_SERVICES) and _SOMEBODY_ELSES in value)
-        for key, value in state.values.items()
-    )

@@ -16,8 +16,10 @@ from typing import Any
 from vcluster_syncer.engine.tenants import NoSuchTenant, Tenants
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import Server
-from vcluster_syncer.recycle.recycler import Plain, Recycler, Target
+from vcluster_syncer.recycle.plain import Plain
+from vcluster_syncer.recycle.recycler import Recycler
 from vcluster_syncer.recycle.stored import Listing, Outcome
+from vcluster_syncer.recycle.target import Target
 
 
 class NoSuchCheckpoint(Exception):

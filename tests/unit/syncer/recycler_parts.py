@@ -10,8 +10,9 @@ import pytest
 from recycle_parts import STATE, FakeBarrier, FakeEtcd, Store
 from vcluster_syncer.recycle import recycler, rest
 from vcluster_syncer.recycle.barrier import Served
-from vcluster_syncer.recycle.recycler import Limits, Recycler, Target
+from vcluster_syncer.recycle.recycler import Recycler
 from vcluster_syncer.recycle.rest import Work
+from vcluster_syncer.recycle.target import Limits, Target
 
 STEPS = ["freeze", "reset", "barrier", "drain", "discovery", "quiet", "verify"]
 BRIEF = Limits(quiet=0.0, quiet_blindly=0.0, settled=0.0, settling=0.05, barrier=1.0, drained=0.05, restless=0.0)

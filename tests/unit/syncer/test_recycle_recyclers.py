@@ -9,8 +9,8 @@ from test_syncer_recycle_admin import Behind
 from vcluster_syncer.engine.tenants import NoSuchTenant
 from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.recycle import recyclers
-from vcluster_syncer.recycle.recycler import Target
 from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint, Recyclers
+from vcluster_syncer.recycle.target import Target
 
 
 class FakeRecycler:

@@ -20,9 +20,9 @@ from vcluster_syncer.kube.kubeconfig import Server
 from vcluster_syncer.recycle.barrier import NotReached
 from vcluster_syncer.recycle.etcd import StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen
-from vcluster_syncer.recycle.recycler import Target
 from vcluster_syncer.recycle.recyclers import NoSuchCheckpoint
 from vcluster_syncer.recycle.stored import Outcome
+from vcluster_syncer.recycle.target import Target
 from vcluster_syncer.recycle.way_back import NotPristine
 from vcluster_syncer.recycle_options import RecycleConfig, parse_restart, parse_restore
 
