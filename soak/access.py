@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_vcluster.cluster.rest import Rest, tls_context
-from pytest_vcluster.service.protocol import Grant
+from pytest_vcluster.service.lease_terms import Grant
 from soak.model import SERVICE_ADDRESS
 
 

@@ -16,22 +16,18 @@ from pytest_vcluster.service.asking import ANSWER_SECONDS, ask, ask_if_running
 from pytest_vcluster.service.channel import Channel, ServiceGone
 from pytest_vcluster.service.election import dial
 from pytest_vcluster.service.ending import shut_down
+from pytest_vcluster.service.lease_terms import Death, Grant, Kept, LeaseRequest, LogRef
 from pytest_vcluster.service.overview import RunStatus, end_kept, list_runs
 from pytest_vcluster.service.protocol import (
     CheckpointTaken,
-    Death,
     DescribeHost,
     Died,
-    Grant,
     Granted,
     HostFacts,
     ImageLoaded,
-    Kept,
     Laid,
-    LeaseRequest,
     LiveOn,
     LoadImage,
-    LogRef,
     Message,
     NotLaid,
     OpenLease,

@@ -14,10 +14,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pytest_vcluster.errors import ProvisionError, ToolchainError, VClusterError
 from pytest_vcluster.service.backplane import DeathOf, VirtualCluster
 from pytest_vcluster.service.failures import as_ours, ending, spell
+from pytest_vcluster.service.lease_terms import LeaseRequest
 from pytest_vcluster.service.occupant import Occupant
 from pytest_vcluster.service.planning import Prepare, Retire
 from pytest_vcluster.service.pool import Pool
-from pytest_vcluster.service.protocol import LeaseRequest
 from pytest_vcluster.service.seats import HostState, Key, SeatState
 from pytest_vcluster.service.shared import Shared
 from pytest_vcluster.service.statistics import Statistics

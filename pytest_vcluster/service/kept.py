@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pytest_vcluster.service.capacity import CLUSTER_BYTES, Memory, affordable
 from pytest_vcluster.service.clusters import Clusters
+from pytest_vcluster.service.lease_terms import Grant, Kept
 from pytest_vcluster.service.occupant import Occupant
-from pytest_vcluster.service.protocol import Grant, Kept
 from pytest_vcluster.service.statistics import Statistics
 
 

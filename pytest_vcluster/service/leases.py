@@ -14,20 +14,9 @@ from pytest_vcluster.errors import ProvisionError, VClusterError
 from pytest_vcluster.service.clusters import Clusters
 from pytest_vcluster.service.connection import Connection
 from pytest_vcluster.service.failures import as_ours
+from pytest_vcluster.service.lease_terms import Grant, Kept, grant_of
 from pytest_vcluster.service.occupant import Occupant
-from pytest_vcluster.service.protocol import (
-    Died,
-    Failed,
-    Grant,
-    Granted,
-    Kept,
-    Message,
-    OpenLease,
-    Progress,
-    Release,
-    Released,
-    grant_of,
-)
+from pytest_vcluster.service.protocol import Died, Failed, Granted, Message, OpenLease, Progress, Release, Released
 from pytest_vcluster.service.statistics import Statistics
 from pytest_vcluster.service.steps import Step, Steps, on_host
 from pytest_vcluster.service.wire_errors import describe_error

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pytest_vcluster.service.backplane import DeathOf, VirtualCluster
 from pytest_vcluster.service.gate import Gate, open_gate
-from pytest_vcluster.service.protocol import Death
+from pytest_vcluster.service.lease_terms import Death
 from pytest_vcluster.service.seats import Key
 from pytest_vcluster.service.shared import Shared
 

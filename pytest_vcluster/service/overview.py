@@ -14,7 +14,8 @@ from pytest_vcluster.errors import Timeout
 from pytest_vcluster.service import runs
 from pytest_vcluster.service.asking import ANSWER_SECONDS, ask_if_running
 from pytest_vcluster.service.ending import shut_down
-from pytest_vcluster.service.protocol import Describe, EndKept, Kept, Status
+from pytest_vcluster.service.lease_terms import Kept
+from pytest_vcluster.service.protocol import Describe, EndKept, Status
 from pytest_vcluster.service.runs import Run
 
 

@@ -8,87 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pytest_vcluster.settings import NodeShape
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseRequest:
-    """What a test asks for."""
-
-    version: str
-    isolation: str
-    nodes: tuple[NodeShape, ...]
-    holder: str
-    """Who asks, for messages to people: a test's node id."""
-    expected: Mapping[str, int]
-    """Version -> number of leases that the whole collection asks for, this one included."""
-    on_host: bool = False
-    """The cluster must have its nodes; otherwise the first of a run may get them a second later."""
-    baseline: str = ""
-    """A digest of what the cluster must have in it; empty for nothing."""
-    baseline_about: str = ""
-    """The same in words, for people; empty if it can't be kept for other runs, because it is the work of a function."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRef:
-    """A component's log, and where in it the lease begins."""
-
-    path: str
-    offset: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """A cluster that is the lessee's alone until the lease ends."""
-
-    cluster: str
-    version: str
-    url: str
-    kubeconfig: str
-    certificate_authority: str
-    client_certificate: str
-    client_key: str
-    client_ca_certificate: str
-    client_ca_key: str
-    revision: int
-    """Resource version at the start: what the test changed is above it."""
-    logs: Mapping[str, LogRef]
-    host: Mapping[str, str]
-    prepared_seconds: float
-    waited_seconds: float
-    gate: str
-    laid: bool = True
-    """Whether the baseline is in the cluster; otherwise the lessee lays it, and says `Laid` or `NotLaid`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Death:
-    """A process that ended though a lease depended on it."""
-
-    component: str
-    status: str
-    log: str
-    tail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A cluster that outlives its lease until the user ends it."""
-
-    cluster: str
-    version: str
-    kubeconfig: str
-    holder: str
-
-    @property
-    def command(self) -> str:
-        """What ends it."""
-        return f"pytest-vcluster down {self.cluster}"
-
+from pytest_vcluster.service.lease_terms import Death, Grant, Kept, LeaseRequest, grant_of, kept_of, request_of
 
 # To the service. The first message on a connection says what the connection is for.
 
@@ -311,26 +234,9 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _request(value: Mapping[str, Any]) -> LeaseRequest:
-    return LeaseRequest(**{**value, "nodes": tuple(NodeShape.from_json(node) for node in value["nodes"])})
-
-
-def _kept(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(Kept(**item) for item in value)
-    return None if value is None else Kept(**value)
-
-
-def grant_of(facts: Mapping[str, Any]) -> Grant:
-    """Make a grant of `facts`, which may say more than a grant needs; KeyError if they say less."""
-    logs = {name: LogRef(**ref) for name, ref in facts["logs"].items()}
-    given = {item.name: facts[item.name] for item in fields(Grant) if item.name not in ("logs", "laid")}
-    return Grant(**given, logs=logs, laid=bool(facts.get("laid", True)))
-
-
 _NESTED: Mapping[str, Callable[[Any], Any]] = {
-    "request": _request,
+    "request": request_of,
     "grant": grant_of,
     "death": lambda value: Death(**value),
-    "kept": _kept,
+    "kept": kept_of,
 }

@@ -4,19 +4,19 @@ from pathlib import Path
 import pytest
 
 from pytest_vcluster import errors
-from pytest_vcluster.service import protocol
+from pytest_vcluster.service import lease_terms, protocol
 from pytest_vcluster.service.protocol import decode, encode
 from pytest_vcluster.service.wire_errors import describe_error, rebuild_error
 from pytest_vcluster.settings import NodeShape
 
-REQUEST = protocol.LeaseRequest(
+REQUEST = lease_terms.LeaseRequest(
     version="v1.36.4",
     isolation="fresh",
     nodes=(NodeShape(name="a", taints=({"key": "gpu", "effect": "NoSchedule"},)),),
     holder="test_a.py::test_b[ü]",
     expected={"v1.36.4": 3},
 )
-GRANT = protocol.Grant(
+GRANT = lease_terms.Grant(
     **dict.fromkeys(
         (
             "cluster",
@@ -33,13 +33,13 @@ GRANT = protocol.Grant(
         "line\nline",
     ),
     revision=12,
-    logs={"kube-apiserver": protocol.LogRef(path="/l", offset=3)},
+    logs={"kube-apiserver": lease_terms.LogRef(path="/l", offset=3)},
     host={"kind": "embedded"},
     prepared_seconds=1.5,
     waited_seconds=0.02,
 )
-DEATH = protocol.Death(component="etcd", status="killed by signal 9", log="/l", tail="…")
-KEPT = protocol.Kept(cluster="vc-1", version="v1.36.4", kubeconfig="/k", holder="test")
+DEATH = lease_terms.Death(component="etcd", status="killed by signal 9", log="/l", tail="…")
+KEPT = lease_terms.Kept(cluster="vc-1", version="v1.36.4", kubeconfig="/k", holder="test")
 
 
 @pytest.mark.parametrize(
