@@ -118,6 +118,12 @@ class Memory:
         store = self.virtual_stores.get(resource)
         return store is None or store.is_served
 
+    def is_on_host(self, reference: Reference) -> bool:
+        """Tell whether there is a host object of that key's own kind."""
+        resource, key = reference
+        objects = self.host_objects.get(resource)
+        return objects is not None and resource in objects.owners and objects.of(resource, key) is not None
+
     def host_namespaces(self) -> Sequence[str]:
         """The host namespaces in which the tenant's objects are, as far as they are there."""
         if not self._tenant.each_namespace:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-from vcluster_syncer.engine.line import Line
+from vcluster_syncer.engine.line import Line, nobody
 from vcluster_syncer.engine.outcomes import Done, Failed, Later, Outcome, Refused, Stale
 from vcluster_syncer.engine.timing import Timing
 
@@ -31,7 +31,8 @@ class _Delayed:
 class Queue(Generic[K]):
     """Calls `work(key)` for keys that were added, in tasks made by `spawn`, at most `timing.workers` at a time.
 
-    Keys that `can_wait` stand back behind the others. It does nothing until `start`, so that nobody acts on a memory
+    Keys that `can_wait` stand back behind the others. Where some `goes_first`, the others leave room for them: at most
+    `timing.beginning` of them are worked on at a time. It does nothing until `start`, so that nobody acts on a memory
     that is only half read.
     """
 
@@ -42,7 +43,8 @@ class Queue(Generic[K]):
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         timing: Timing,
         jitter: random.Random,
-        can_wait: Callable[[K], bool] = lambda _: False,
+        can_wait: Callable[[K], bool] = nobody,
+        goes_first: Callable[[K], bool] | None = None,
     ) -> None:
         self._work = work
         self._spawn = spawn
@@ -50,7 +52,10 @@ class Queue(Generic[K]):
         self._jitter = jitter
         self._started = False
         self._workers = 0
-        self._ready = Line(can_wait)
+        self._goes_first = goes_first or nobody
+        self._ready = Line(can_wait, self._goes_first)
+        self._bound = timing.workers if goes_first is None else timing.beginning
+        self._others = 0
         self._active: set[K] = set()
         self._again: set[K] = set()
         self._delayed: dict[K, _Delayed] = {}
@@ -115,11 +120,13 @@ class Queue(Generic[K]):
             self._waiters.append(waiter)
             await waiter
 
+    @property
+    def _has_work(self) -> bool:
+        return self._ready.has_first or (bool(self._ready) and self._others < self._bound)
+
     def _make_ready(self, key: K) -> None:
-        if key in self._ready:
-            return
         self._ready.add(key)
-        if self._started and self._workers < self._timing.workers:
+        if self._started and self._workers < self._timing.workers and self._has_work:
             self._add_worker()
 
     def _add_worker(self) -> None:
@@ -136,13 +143,16 @@ class Queue(Generic[K]):
     async def _run(self) -> None:
         """Work until nothing is ready; then end, so that an idle tenant has no worker."""
         try:
-            while self._ready and self._started:
-                key = self._ready.take()
+            while self._started and self._has_work:
+                key = self._ready.take(first_only=self._others >= self._bound)
+                is_other = not self._goes_first(key)
                 self._active.add(key)
+                self._others += is_other
                 try:
                     outcome = await self._work(key)
                 finally:
                     self._active.discard(key)
+                    self._others -= is_other
                 self._finish(key, outcome)
                 self._tell()
         finally:

@@ -116,6 +116,7 @@ class TenantSync:
                     timing=around.timing,
                     jitter=around.jitter,
                     can_wait=lambda reference: memory.kinds[reference[0]].can_wait,
+                    goes_first=memory.is_on_host,
                 )
                 if self.tenant.drains_in_background:
                     self._leftovers = Leftovers(

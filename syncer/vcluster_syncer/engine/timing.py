@@ -58,6 +58,9 @@ class Timing:
     """Between attempts at a tenant in which the engine itself failed."""
     workers: int = 24
     """How many keys of one tenant are worked on at a time."""
+    beginning: int = 12
+    """So many of them may be at keys of which nothing is on the host yet: what these ask of the servers makes the
+    status of all others wait there."""
     doubts: int = 3
     """So often a server's refusal is doubted, with the pauses of `failed`, before the user is told of it."""
     fight_passes: int = 100

@@ -7,7 +7,7 @@ from vcluster_syncer.engine.outcomes import DONE, Failed, Later, Refused, Stale
 from vcluster_syncer.engine.queue import Queue
 from vcluster_syncer.engine.timing import Backoff, Timing
 
-TIMING = Timing(failed=Backoff(first=1.0, longest=8.0), stale=Backoff(first=0.01, longest=1.0), workers=3)
+TIMING = Timing(failed=Backoff(first=1.0, longest=8.0), stale=Backoff(first=0.01, longest=1.0), workers=3, beginning=2)
 
 
 class NoJitter(random.Random):
@@ -39,12 +39,12 @@ class Work:
         return [pytest.approx(time, abs=1e-3) for _, time in self.calls]
 
 
-def tried(work, *, keys=("a",), during=None, seconds=100.0, start=True):
+def tried(work, *, keys=("a",), during=None, seconds=100.0, start=True, **options):
     """Add `keys`, let `during(queue)` happen, and look after `seconds` of fake time."""
 
     async def scenario():
         async with asyncio.TaskGroup() as tasks:
-            queue = Queue(work, spawn=tasks.create_task, timing=TIMING, jitter=NoJitter())
+            queue = Queue(work, spawn=tasks.create_task, timing=TIMING, jitter=NoJitter(), **options)
             if start:
                 queue.start()
             for key in keys:
@@ -81,6 +81,27 @@ def test_keys_are_worked_on_at_the_same_time_up_to_the_bound():
     tried(work, keys=range(7))
     assert work.most == 3
     assert work.times == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_who_goes_first_finds_room_though_the_others_are_many():
+    work = Work(seconds=1.0)
+
+    async def during(queue):
+        await asyncio.sleep(0.5)
+        queue.add("1")
+        queue.add("2")
+
+    tried(work, keys="abcdef", during=during, goes_first=str.isdigit)
+    begun = dict(work.calls)
+    assert begun["1"] == pytest.approx(0.5, abs=0.01)
+    assert begun["2"] <= 1.01 < begun["d"]
+    assert work.most == 3
+
+
+def test_without_them_the_others_leave_room_and_all_of_them_are_done():
+    work = Work(seconds=1.0)
+    tried(work, keys="abcdefg", goes_first=str.isdigit)
+    assert (sorted(key for key, _ in work.calls), work.most) == (sorted("abcdefg"), 2)
 
 
 def test_a_failure_is_retried_with_growing_pauses():
