@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,11 @@ SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 _WIPED = (PODS, SERVICES, ENDPOINT_SLICES, CONFIGMAPS, SECRETS, EVENTS, NODES)
 _SERVICE_RANGES = ("10.64.0.0/10", "10.100.112.0/20", "10.100.128.0/20")
+DUAL_STACK = tuple(
+    f"{four},{six}"
+    for four, six in zip(_SERVICE_RANGES, ("fd00:10::/108", "fd00:10::1:0/112", "fd00:10::2:0/112"), strict=True)
+)
+"""Service ranges of both families."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,9 @@ def _api_server(binary: Path, directory: Path, *, name: str, port: int, etcd: st
 
 
 @contextlib.contextmanager
-def started(directory: Path, *, host: str = VERSION, virtual: str = VERSION) -> Iterator[Servers]:
+def started(
+    directory: Path, *, host: str = VERSION, virtual: str = VERSION, ranges: Sequence[str] = _SERVICE_RANGES
+) -> Iterator[Servers]:
     """Start all servers, of the host's and the virtual clusters' version; they are killed at the end."""
     etcd_port, peer_port, *ports = _free_ports(5)
     etcd = f"http://127.0.0.1:{etcd_port}"
@@ -168,7 +175,7 @@ def started(directory: Path, *, host: str = VERSION, virtual: str = VERSION) -> 
     }
     servers: list[Server] = []
     processes: dict[str, subprocess.Popen[bytes]] = {}
-    for name, port, services in zip(("host", "first", "second"), ports, _SERVICE_RANGES, strict=True):
+    for name, port, services in zip(("host", "first", "second"), ports, ranges, strict=True):
         binary = _binary(Component.KUBE_APISERVER, host if name == "host" else virtual)
         commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
         servers.append(Server(name, port, directory / name / "kubeconfig", services))
