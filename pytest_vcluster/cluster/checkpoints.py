@@ -6,6 +6,7 @@ The one rule: a checkpoint belongs to the lease that took it, and ends with it.
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ class RestlessClusterWarning(UserWarning):
     """Somebody kept writing to a cluster while it went back to a checkpoint."""
 
 
-class Checkpoints:
+class Checkpoints(ABC):
     """The handle's share of checkpoints."""
 
     lease: Lease
@@ -76,5 +77,6 @@ class Checkpoints:
             raise LeaseLost(message)
 
     @property
+    @abstractmethod
     def _closed(self) -> bool:
-        raise NotImplementedError
+        """Whether the lease has ended."""

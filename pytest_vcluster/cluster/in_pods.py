@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_vcluster.cluster.guard import Guard
 
 
-class InPods:
+class InPods(ABC):
     """Logs, commands and ports of pods.
 
     A pod is given by its name, as `"deployment/web"` or `"service/web"` (then it is one of its pods, a ready one if
@@ -27,12 +28,13 @@ class InPods:
     _guarded: Guard
 
     @property
+    @abstractmethod
     def api(self) -> Api:
         """The API server as this plugin itself talks to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _seconds(self, timeout: float | None) -> float:
-        raise NotImplementedError
+        """How long a call may take."""
 
     def logs(
         self,

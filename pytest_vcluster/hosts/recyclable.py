@@ -18,9 +18,9 @@ from pytest_vcluster.comparison import ApiState, differences, read
 from pytest_vcluster.comparison.reading import all_schemas
 from pytest_vcluster.controlplane.component import Death
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.keys import KeyPair
 from pytest_vcluster.errors import ApiError, ProvisionError
 from pytest_vcluster.hosts import syncer
+from pytest_vcluster.hosts.granting import Identity, grant_facts
 from pytest_vcluster.settings import NodeShape
 
 _log = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class Recyclable(ABC):
         name: str,
         version: str,
         nodes: Sequence[NodeShape],
+        identity: Identity,
+        host: Mapping[str, str],
         connect: syncer.Connect,
         timeout: float,
         keep_baseline: KeepBaseline | None,
@@ -64,6 +66,8 @@ class Recyclable(ABC):
         self.name = name
         self.version = version
         self.nodes = tuple(nodes)
+        self._identity = identity
+        self._host = host
         self.deaths: list[Death] = []
         self.died = asyncio.Event()
         self.on_host = asyncio.Event()
@@ -110,6 +114,26 @@ class Recyclable(ABC):
     @abstractmethod
     def _worn(self) -> str:
         """Why the cluster should not be used any more though it is pristine."""
+
+    @abstractmethod
+    def _logs(self) -> Mapping[str, Mapping[str, object]]:
+        """The logs of its components that are files of this machine, and how long they are now."""
+
+    def facts(self, url: str) -> dict[str, object]:
+        """What a lease that reaches the cluster at `url` is granted (blocks for a request to its data store)."""
+        return grant_facts(
+            name=self.name,
+            version=self.version,
+            url=url,
+            identity=self._identity,
+            revision=self._revision(),
+            logs=self._logs(),
+            host=self._host_now(),
+        )
+
+    def _host_now(self) -> Mapping[str, str]:
+        """The host, as a lease that begins now is told of it."""
+        return self._host
 
     async def take_baseline(self) -> None:
         """Have the present state, as soon as it comes to rest, be what `recycle` leads back to."""
@@ -214,33 +238,3 @@ class Recyclable(ABC):
 def _reason(error: Exception) -> str:
     """What the syncer said, without how it was asked."""
     return str(error).partition(": ")[2] if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
-
-
-def grant_facts(
-    *,
-    name: str,
-    version: str,
-    url: str,
-    kubeconfig: str,
-    server_authority: str,
-    admin: KeyPair,
-    client_authority: KeyPair,
-    revision: int,
-    logs: Mapping[str, Mapping[str, object]],
-    host: Mapping[str, str],
-) -> dict[str, object]:
-    """All that a lease is granted, but for what the run service adds."""
-    return {
-        "cluster": name,
-        "version": version,
-        "url": url,
-        "kubeconfig": kubeconfig,
-        "certificate_authority": server_authority,
-        "client_certificate": admin.certificate,
-        "client_key": admin.key,
-        "client_ca_certificate": client_authority.certificate,
-        "client_ca_key": client_authority.key,
-        "revision": revision,
-        "logs": dict(logs),
-        "host": dict(host),
-    }

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_vcluster.controlplane import kubeconfig
 from pytest_vcluster.controlplane.component import RunningComponent
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.plane import ControlPlane
 from pytest_vcluster.errors import NotAvailableOnHost
 from pytest_vcluster.hosts import syncer
-from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable, grant_facts
+from pytest_vcluster.hosts.granting import Identity
+from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable
 from pytest_vcluster.settings import NodeShape
 
 MOST_BYTES = 600 << 20
@@ -45,6 +45,12 @@ class VirtualCluster(Recyclable):
             name=plane.settings.name,
             version=plane.settings.version,
             nodes=nodes,
+            identity=Identity(
+                server_authority=plane.server_authority,
+                admin=plane.admin,
+                client_authority=plane.client_authority,
+            ),
+            host=host,
             connect=syncer.connector(directory),
             timeout=plane.settings.timeout,
             keep_baseline=keep_baseline,
@@ -52,7 +58,6 @@ class VirtualCluster(Recyclable):
             compare=compare,
         )
         self.plane = plane
-        self._host = host
         self._watch = watch
 
     @property
@@ -106,29 +111,11 @@ class VirtualCluster(Recyclable):
         grown = resident_bytes(self.plane.components[0].pid)
         return f"its API server has grown to {grown >> 20} MB" if grown > MOST_BYTES else ""
 
-    def facts(self, url: str) -> dict[str, object]:
-        """What a lease that reaches the cluster at `url` is granted (blocks for a request to etcd)."""
-        plane = self.plane
-        return grant_facts(
-            name=self.name,
-            version=self.version,
-            url=url,
-            kubeconfig=kubeconfig.render(
-                name=self.name, server=url, certificate_authority=plane.server_authority, client=plane.admin
-            ),
-            server_authority=plane.server_authority,
-            admin=plane.admin,
-            client_authority=plane.client_authority,
-            revision=self._revision(),
-            logs={
-                component.name.rpartition("/")[2]: {
-                    "path": str(component.log),
-                    "offset": component.log.stat().st_size,
-                }
-                for component in plane.components
-            },
-            host=self._host,
-        )
+    def _logs(self) -> Mapping[str, Mapping[str, object]]:
+        return {
+            component.name.rpartition("/")[2]: {"path": str(component.log), "offset": component.log.stat().st_size}
+            for component in self.plane.components
+        }
 
 
 def resident_bytes(pid: int) -> int:

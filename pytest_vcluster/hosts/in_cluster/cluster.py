@@ -15,14 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pytest_vcluster.controlplane import kubeconfig
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.datastore import decoded
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.keys import KeyPair
 from pytest_vcluster.hosts import syncer
+from pytest_vcluster.hosts.granting import Identity
 from pytest_vcluster.hosts.in_cluster import health
-from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable, grant_facts
+from pytest_vcluster.hosts.recyclable import KeepBaseline, Recyclable
 from pytest_vcluster.settings import NodeShape
 
 _PODS_SECONDS = 60.0
@@ -54,9 +53,7 @@ class PodCluster(Recyclable):
         reached: Reached,
         entrance: str,
         pki: Path,
-        server_authority: str,
-        admin: KeyPair,
-        client_authority: KeyPair,
+        identity: Identity,
         host: Mapping[str, str],
         have_images: Callable[[Sequence[str]], Awaitable[None]],
         timeout: float,
@@ -68,6 +65,8 @@ class PodCluster(Recyclable):
             name=name,
             version=version,
             nodes=nodes,
+            identity=identity,
+            host=host,
             connect=syncer.over_tls(reached.admin, pki=pki),
             timeout=timeout,
             keep_baseline=keep_baseline,
@@ -79,10 +78,6 @@ class PodCluster(Recyclable):
         """How often each of the pod's containers had begun anew when the cluster was ready."""
         self._reached = reached
         self._pki = pki
-        self._server_authority = server_authority
-        self._admin = admin
-        self._client_authority = client_authority
-        self._host = host
         self._have_images = have_images
         self._remembers = False
 
@@ -151,22 +146,11 @@ class PodCluster(Recyclable):
         # Memory is the kubelet's business: a pod that outgrows its limit dies, and its lease is told.
         return _REVIVED if self._remembers else ""
 
-    def facts(self, url: str) -> dict[str, object]:
-        """What a lease that reaches the cluster at `url` is granted (blocks for a request to the pod)."""
-        return grant_facts(
-            name=self.name,
-            version=self.version,
-            url=url,
-            kubeconfig=kubeconfig.render(
-                name=self.name, server=url, certificate_authority=self._server_authority, client=self._admin
-            ),
-            server_authority=self._server_authority,
-            admin=self._admin,
-            client_authority=self._client_authority,
-            revision=self._revision(),
-            logs={},
-            host={**self._host, "leased_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
-        )
+    def _logs(self) -> Mapping[str, Mapping[str, object]]:
+        return {}  # the host keeps them
+
+    def _host_now(self) -> Mapping[str, str]:
+        return {**self._host, "leased_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _relearnt(connect: syncer.Connect, name: str, *, timeout: float) -> dict[str, Any]:

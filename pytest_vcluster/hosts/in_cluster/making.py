@@ -22,6 +22,7 @@ from pytest_vcluster.controlplane.plane import write_private
 from pytest_vcluster.controlplane.template import ORIGIN, SERVICE_STATE, Template
 from pytest_vcluster.errors import ApiError
 from pytest_vcluster.hosts import chart
+from pytest_vcluster.hosts.granting import Identity
 from pytest_vcluster.hosts.in_cluster import files, objects, release
 from pytest_vcluster.hosts.in_cluster.blocks import Block, blocks
 from pytest_vcluster.hosts.in_cluster.cluster import PodCluster, Reached
@@ -151,9 +152,11 @@ class Making:
             reached=reached,
             entrance=made.entrance,
             pki=self._directory,
-            server_authority=made.material.pairs["server-ca"].certificate,
-            admin=made.material.pairs["admin"],
-            client_authority=made.material.pairs["client-ca"],
+            identity=Identity(
+                server_authority=made.material.pairs["server-ca"].certificate,
+                admin=made.material.pairs["admin"],
+                client_authority=made.material.pairs["client-ca"],
+            ),
             host=host,
             have_images=self._host.have_images,
             timeout=timeout,

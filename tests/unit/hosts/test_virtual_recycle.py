@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_vcluster.errors import ApiError, ProvisionError
-from pytest_vcluster.hosts import recyclable, virtual
+from pytest_vcluster.hosts import granting, recyclable, virtual
 from pytest_vcluster.hosts.recyclable import NotPristine
 from pytest_vcluster.hosts.virtual import VirtualCluster
 
@@ -41,7 +41,7 @@ class World:
             close=lambda: None,
         )
         patch.setattr(virtual, "Datastore", lambda _socket: datastore)
-        patch.setattr(virtual.kubeconfig, "render", lambda **_: "")
+        patch.setattr(granting.kubeconfig, "render", lambda **_: "")
         patch.setattr(virtual, "resident_bytes", lambda _pid: self.resident)
         self.resident = 220 << 20
         authority = SimpleNamespace(certificate="pem", key="pem")

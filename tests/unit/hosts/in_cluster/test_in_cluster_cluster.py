@@ -8,6 +8,7 @@ import pytest
 
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.hosts import recyclable
+from pytest_vcluster.hosts.granting import Identity
 from pytest_vcluster.hosts.in_cluster.cluster import PodCluster, Reached
 
 BACK = {"pristine": True, "reason": "", "revision": 40, "keys": 7, "outdated": False, "written": 1, "seconds": {}}
@@ -44,9 +45,7 @@ def world(monkeypatch):
             reached=Reached(api=Address("127.0.0.1", 1), admin=Address("127.0.0.1", 2)),
             entrance="127.0.0.1",
             pki=Path("/nowhere"),
-            server_authority="pem",
-            admin=pair,
-            client_authority=pair,
+            identity=Identity(server_authority="pem", admin=pair, client_authority=pair),
             host={},
             have_images=None,
             timeout=5.0,
@@ -65,9 +64,9 @@ def test_a_lease_like_others_costs_nothing(world):
     assert asyncio.run(world.cluster.recycle()) == ""
 
 
-def test_who_defined_kinds_costs_a_new_cluster(world):
+def test_a_controller_manager_that_met_kinds_costs_a_new_cluster(world):
     world.answers["recycled"] = {**BACK, "outdated": True}
-    assert asyncio.run(world.cluster.recycle()).startswith("kinds were defined in it")
+    assert asyncio.run(world.cluster.recycle()).startswith("its controller manager met kinds")
 
 
 def test_revived_objects_cost_a_new_cluster_at_the_end_of_the_lease(world):
