@@ -43,7 +43,9 @@ def replacing(current: Object, wanted: Object) -> dict[str, Any]:
         if _is_absent(after):
             patch[name] = None
         elif isinstance(before, Mapping) and isinstance(after, Mapping):
-            patch[name] = replacing(before, after)
+            # They may differ in what is empty only, at any depth.
+            if inside := replacing(before, after):
+                patch[name] = inside
         else:
             patch[name] = after
     return patch

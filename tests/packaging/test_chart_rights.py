@@ -112,7 +112,7 @@ def test_what_is_imported_is_read_where_it_is_and_nothing_else_there():
     slices = ("discovery.k8s.io", "endpointslices")
     assert read == {"shared": {("", "services"), slices, ("", "configmaps")}, "a": {("", "configmaps")}}
     for namespace in read:
-        assert {verb for *_, verb, _ in flat(roles[namespace]["rules"], "Role")} == {"get", "list", "watch"}
+        assert {verb for *_, verb, _ in flat(roles[namespace]["rules"], "Role")} == {"list", "watch"}
     bound = [each for each in objects if each["kind"] == "RoleBinding" and each["metadata"]["name"] == scoped]
     assert {each["metadata"]["namespace"] for each in bound} == {"shared", "a"}
     for binding in bound:

@@ -29,6 +29,7 @@ from vcluster_syncer.model import (
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
     PRIORITY_CLASSES,
+    RESOURCE_CLAIMS,
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
@@ -46,6 +47,7 @@ _INERT: Final = frozenset(
         NAMESPACES,
         PERSISTENT_VOLUME_CLAIMS,
         PRIORITY_CLASSES,
+        RESOURCE_CLAIMS,
         SECRETS,
         SERVICE_ACCOUNTS,
     )

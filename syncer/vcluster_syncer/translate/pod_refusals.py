@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from vcluster_syncer.model import PODS, Key, Object, Refuse, World
+from vcluster_syncer.model import PODS, RESOURCE_CLAIMS, Key, Object, Refuse, World
 
 REASON: Final = "NotCarried"
 _SOURCES: Final = {
@@ -20,8 +20,12 @@ _SOURCES: Final = {
 
 
 def _reasons(pod: Object, world: World) -> Iterator[str]:
-    if claims := [claim["name"] for claim in pod["spec"].get("resourceClaims") or ()]:
-        yield f"spec.resourceClaims ({', '.join(claims)}): resource claims are not carried to the host"
+    claims = [claim["name"] for claim in pod["spec"].get("resourceClaims") or ()]
+    if claims and world.kind(RESOURCE_CLAIMS) is None:
+        yield (
+            f"spec.resourceClaims ({', '.join(claims)}): resource claims are not carried to the host, "
+            "the syncer's switch to_host.resource_claims is off"
+        )
     if world.tenant.private_nodes:
         return
     for volume in pod["spec"].get("volumes") or ():

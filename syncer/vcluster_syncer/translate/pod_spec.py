@@ -17,6 +17,7 @@ from vcluster_syncer.translate import (
     metadata,
     node_names,
     pod_carried,
+    pod_claims,
     pod_classes,
     pod_env,
     pod_hostname,
@@ -142,6 +143,7 @@ def to_host(key: Key, pod: Object, world: World) -> dict[str, Any]:
         # Nothing simulated runs containers, and the host would look for a class it does not have.
         spec.pop("runtimeClassName", None)
     spec.update(pod_classes.to_host(pod, world))
+    spec.update(pod_claims.to_host(pod, world))
     if node := node_names.to_host(source.get("nodeName"), world):
         spec["nodeName"] = node
         if source.get("schedulerName", DEFAULT_SCHEDULER) != DEFAULT_SCHEDULER:

@@ -33,6 +33,7 @@ from vcluster_syncer.translate import (
     host_metadata,
     metadata,
     node_names,
+    pod_claims,
     pod_classes,
     pod_refusals,
     pod_spec,
@@ -92,6 +93,8 @@ def _create(key: Key, virtual: Object, secret: Object | None, world: World) -> S
         return ()
     if (refused := pod_refusals.of(key, virtual, world)) is not None:
         return (refused,)
+    if not pod_claims.is_complete(virtual, world):
+        return ()
     name = name_on_host(world.tenant, PODS.kind, *key)
     if world.host_named(PODS, name) is not None:
         return (decide.refuse_foreign(PODS, key, name),)

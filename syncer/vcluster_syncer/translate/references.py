@@ -13,6 +13,7 @@ from vcluster_syncer.model import (
     CONFIGMAPS,
     PERSISTENT_VOLUME_CLAIMS,
     PRIORITY_CLASSES,
+    RESOURCE_CLAIMS,
     RUNTIME_CLASSES,
     SECRETS,
     SERVICE_ACCOUNTS,
@@ -20,6 +21,7 @@ from vcluster_syncer.model import (
     Object,
     Reference,
 )
+from vcluster_syncer.translate import pod_claims
 
 CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 
@@ -65,6 +67,8 @@ def _named(pod: Object) -> Iterator[tuple[Any, str | None]]:
     yield SERVICE_ACCOUNTS, service_account(pod)
     yield PRIORITY_CLASSES, pod["spec"].get("priorityClassName")
     yield RUNTIME_CLASSES, pod["spec"].get("runtimeClassName")
+    for claim in pod_claims.references(pod):
+        yield RESOURCE_CLAIMS, claim
     for container in containers(pod):
         for source in container.get("envFrom") or ():
             yield CONFIGMAPS, (source.get("configMapRef") or {}).get("name")

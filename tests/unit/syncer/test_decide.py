@@ -39,3 +39,7 @@ def test_nothing_to_change_is_an_empty_patch(current: dict[str, Any]) -> None:
 @given(objects, objects)
 def test_fields_of_others_are_left_alone(current: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert set(decide.fields_patch(current, wanted, ("a",))) <= {"a"}
+
+
+def test_what_is_empty_and_what_is_missing_are_the_same_further_down_too() -> None:
+    assert decide.replacing({"x": {"a": 1, "b": []}}, {"x": {"a": 1}}) == {}

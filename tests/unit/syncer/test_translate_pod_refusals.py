@@ -23,7 +23,10 @@ CERTIFICATE = {"podCertificate": {"signerName": "example.com/x", "keyType": "ED2
     [
         ({"volumes": projecting(BUNDLE)}, "clusterTrustBundle"),
         ({"volumes": projecting(CERTIFICATE)}, "podCertificate"),
-        ({"resourceClaims": CLAIMS}, "gpu"),
+        (
+            {"resourceClaims": CLAIMS},
+            "gpu): resource claims are not carried to the host, the syncer's switch to_host.resource_claims is off",
+        ),
     ],
 )
 def test_what_the_host_has_of_its_own_is_not_given_to_a_pod(spec: dict[str, Any], word: str) -> None:
