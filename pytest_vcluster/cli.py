@@ -69,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     kubeconfig.add_argument("name", nargs="?", help="cluster or run (default: the only one)")
     down = command("down", _down, "end a cluster that `up` started, or a run with kept clusters")
     down.add_argument("name", nargs="?", help="cluster or run (default: the only one)")
-    command("sweep", _sweep, "remove what dead runs left behind; never anything of a live one")
+    sweep = command("sweep", _sweep, "remove what dead runs left behind; never anything of a live one")
+    sweep.add_argument("--kubeconfig", type=Path, help="on the host of this file, instead of on this machine")
+    sweep.add_argument("--context", help="that host's context")
+    sweep.add_argument("--namespace", help="that host's namespace (default: the context's)")
     baselines = command("baselines", _baselines, "list the baselines that are kept for later runs, or drop them")
     baselines.add_argument("--drop", action="store_true", help="drop them; the next run lays what it needs anew")
     baselines.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
@@ -180,7 +183,9 @@ def _down(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _sweep(_: argparse.Namespace) -> int:
+def _sweep(arguments: argparse.Namespace) -> int:
+    if arguments.kubeconfig or arguments.context or arguments.namespace:
+        return _sweep_host(arguments)
     from pytest_vcluster.service import client  # noqa: PLC0415 - each command loads its own
 
     for directory in client.sweep():
@@ -197,6 +202,16 @@ def _sweep(_: argparse.Namespace) -> int:
         return 0
     for directory in removed:
         print(f"removed the kind cluster of run {directory.name}")
+    return 0
+
+
+def _sweep_host(arguments: argparse.Namespace) -> int:
+    from pytest_vcluster.hosts.in_cluster import existing  # noqa: PLC0415 - each command loads its own
+
+    if not (arguments.kubeconfig and arguments.context):
+        raise SettingsError("A host is swept only where both were named: --kubeconfig and --context.")
+    for name in existing.swept(arguments.kubeconfig, arguments.context, arguments.namespace):
+        print(f"removed {name}")
     return 0
 
 

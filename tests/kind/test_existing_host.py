@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from teams import NAMESPACE, environment
@@ -102,3 +103,18 @@ def test_an_image_that_nodes_can_not_pull_is_told(suite):
     assert re.search(rf"container syncer \({image}\): (ErrImagePull|ImagePullBackOff): ", done.stdout), done.stdout
     assert f"in namespace {NAMESPACE} of " in done.stdout
     assert "see whether the host's nodes can pull them" in done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_leftovers_are_swept_by_hand(team, host_kubectl):
+    metadata = {"name": "vc-of-the-dead", "namespace": NAMESPACE, "labels": {"pytest-vcluster/run": "dead"}}
+    foreign = {"name": "somebodys", "namespace": NAMESPACE}
+    for each in (metadata, foreign):
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": each, "spec": {"ports": [{"port": 1}]}}
+        host_kubectl("apply", "-f", "-", text=json.dumps(service))
+    command = [Path(sys.executable).with_name("pytest-vcluster"), "sweep", "--kubeconfig", team, "--context", "team"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "removed service/vc-of-the-dead\n"
+    left = host_kubectl("get", "services", "--namespace", NAMESPACE, "--output", "name").split()
+    host_kubectl("delete", "service", "somebodys", "--namespace", NAMESPACE)
+    assert left == ["service/somebodys"]

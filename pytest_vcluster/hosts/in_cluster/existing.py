@@ -18,7 +18,7 @@ import yaml
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.errors import ApiError, HostError, SettingsError
 from pytest_vcluster.hosts import chart
-from pytest_vcluster.hosts.in_cluster import objects, rights
+from pytest_vcluster.hosts.in_cluster import objects, rights, sweeping
 from pytest_vcluster.hosts.in_cluster.host import Host, service_range
 from pytest_vcluster.hosts.in_cluster.host_api import HostServer
 from pytest_vcluster.settings import Settings
@@ -47,12 +47,11 @@ def connected(settings: Settings, helm: Path, image: str, progress: Callable[[st
     assert settings.kubeconfig is not None
     assert settings.context is not None
     server = HostServer.load(settings.kubeconfig, settings.context)
-    namespace = settings.namespace or namespace_of(settings.kubeconfig, settings.context)
-    if not namespace:
-        raise SettingsError(
-            f"Context {settings.context!r} of {settings.kubeconfig} names no namespace. Say by --vcluster-namespace in "
-            "which one virtual clusters may be made; it has to exist."
-        )
+    namespace = settings.namespace or _named(
+        settings.kubeconfig,
+        settings.context,
+        "Say by --vcluster-namespace in which one virtual clusters may be made; it has to exist.",
+    )
     with contextlib.closing(server.connect(timeout=_SECONDS)) as client:
         version = _version(client, server.url, settings)
         progress(f"host: {settings.context} ({server.url}, {version}), namespace {namespace}")
@@ -76,6 +75,23 @@ def connected(settings: Settings, helm: Path, image: str, progress: Callable[[st
     )
 
 
+def swept(kubeconfig: Path, context: str, namespace: str | None) -> list[str]:
+    """Delete what dead runs left on a host; returns the names of what was deleted. It takes a while: 15 s.
+
+    HostError if the host can't be reached or refuses, SettingsError if nobody names a namespace.
+    """
+    where = namespace or _named(kubeconfig, context, "Say by --namespace which one to sweep.")
+    server = HostServer.load(kubeconfig, context)
+    try:
+        with contextlib.closing(server.connect(timeout=_SECONDS)) as client:
+            return sweeping.sweep(client, where, patient=True)
+    except (OSError, HTTPException, ApiError) as error:
+        raise HostError(
+            f"Namespace {where} of context {context!r} in {kubeconfig} could not be swept: {error}\n"
+            "Whoever sweeps may list and delete Services and Leases there."
+        ) from error
+
+
 def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rights.Right]:
     """All rights that a run takes on such a host."""
     values = objects.values(
@@ -95,6 +111,13 @@ def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rig
     rendered = chart.render(helm, "vc-00000000", namespace, values)
     # Names of what will be made are not known yet; whoever may do it to all may do it to them.
     return sorted({replace(right, name="") for right in rights.needed(rendered, forwarded=True)})
+
+
+def _named(kubeconfig: Path, context: str, advice: str) -> str:
+    found = namespace_of(kubeconfig, context)
+    if not found:
+        raise SettingsError(f"Context {context!r} of {kubeconfig} names no namespace. {advice}")
+    return found
 
 
 def namespace_of(kubeconfig: Path, context: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pytest
 
 from pytest_vcluster import cli, toolchain
 from pytest_vcluster.errors import HostError, ProvisionError
+from pytest_vcluster.hosts.in_cluster import existing
 from pytest_vcluster.report import Row
 from pytest_vcluster.report.page import write_page
 from pytest_vcluster.service import client, strays
@@ -153,6 +155,43 @@ def test_sweep_does_its_part_where_docker_sleeps(
     shown = capsys.readouterr()
     assert shown.out == "removed /runs/dead\n"
     assert "kind clusters were not looked for" in shown.err
+
+
+def test_a_host_is_swept_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def swept(*arguments: object) -> list[str]:
+        asked.append(arguments)
+        return ["service/vc-1"]
+
+    monkeypatch.setattr(existing, "swept", swept)
+    file = tmp_path / "config"
+    assert cli.main(["sweep", "--kubeconfig", str(file), "--context", "team", "--namespace", "ci"]) == 0
+    assert asked == [(file, "team", "ci")]
+    assert capsys.readouterr().out == "removed service/vc-1\n"
+
+
+@pytest.mark.parametrize("half", [["--kubeconfig", "k"], ["--context", "c"], ["--namespace", "n"]])
+def test_a_host_is_not_swept_by_half_a_name(half: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", *half]) == 1
+    assert "both were named: --kubeconfig and --context" in capsys.readouterr().err
+
+
+def test_a_host_that_can_not_be_reached_is_not_swept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config"
+    cluster = {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": True}
+    document = {
+        "clusters": [{"name": "one", "cluster": cluster}],
+        "users": [{"name": "one", "user": {"token": "t"}}],
+        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+    }
+    file.write_text(json.dumps(document))
+    assert cli.main(["sweep", "--kubeconfig", str(file), "--context", "one"]) == 1
+    assert "names no namespace. Say by --namespace which one to sweep." in capsys.readouterr().err
+    assert cli.main(["sweep", "--kubeconfig", str(file), "--context", "one", "--namespace", "ci"]) == 1
+    assert "Namespace ci of context 'one' in" in capsys.readouterr().err
 
 
 def test_fetch_gets_all_binaries_of_all_versions(fetched: list[Wanted], capsys: pytest.CaptureFixture[str]) -> None:
