@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from pytest_vcluster.toolchain import Component, Sources, Wanted, locate
 
 HERE = Path(__file__).parent
 GONE_SECONDS = 60.0
+LINE_SECONDS = 420.0
+"""More than who asks for a host waits for it, whose error tells more."""
 
 
 def docker(*arguments: str) -> str:
@@ -74,7 +77,9 @@ class Life:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            text=True,
+            bufsize=0,
+            # A CI's shell may have told its children to ignore Ctrl-C, and what they start would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         first = self._line()
         self.cluster = settings.reuse or f"pytest-vcluster-{first['run']}"
@@ -82,6 +87,8 @@ class Life:
 
     def _line(self) -> dict[str, str]:
         assert self.process.stdout
+        heard, _, _ = select.select([self.process.stdout], [], [], LINE_SECONDS)
+        assert heard, f"nothing within {LINE_SECONDS:.0f} s; {self.said()}"
         line = self.process.stdout.readline()
         assert line, self.said()
         return dict(json.loads(line))
