@@ -10,7 +10,7 @@ from syncer_case import CONTAINER, QUICK, TENANT, Case, admin_of, config_file, s
 from two_api_servers import NAMESPACES, SERVICE_ACCOUNTS, Api, eventually, started
 from vcluster_syncer.kube.errors import AlreadyExists
 from vcluster_syncer.kube.requests import Request
-from vcluster_syncer.model import CONFIGMAPS, PODS, PRIORITY_CLASSES, SERVICES
+from vcluster_syncer.model import CONFIGMAPS, PERSISTENT_VOLUMES, PODS, PRIORITY_CLASSES, SERVICES
 
 EPOCH, NAMESPACE = "vcluster-syncer/epoch", "vcluster-syncer/namespace"
 HELD = {"metadata": {"finalizers": ["example.com/held"]}}
@@ -371,5 +371,62 @@ def test_host_namespaces_of_an_ended_lease_go_when_they_are_empty(servers, direc
             await eventually(is_over)
             there = {uid(one) for one in await case.host.list(NAMESPACES, labels=f"{TENANT}={case.name}")}
             assert there == kept | {uid(new)}
+
+    asyncio.run(scenario())
+
+
+def test_what_the_host_knows_by_name_stays_with_the_baseline_and_goes_with_the_lease(servers, directory):
+    async def scenario():
+        async with case_of(servers) as case, syncer(directory, servers.host) as admin:
+            named = {"default/db": "tenant-db", "default/web": "tenant-web"}
+            await carried(case, servers, admin, to_host={"services": named})
+            spec = {"ports": [{"port": 80}], "selector": {"app": "db"}}
+            await case.virtual.create(SERVICES, "default", "db", spec=spec)
+            db = await eventually(lambda: case.host.find(SERVICES, case.name, "tenant-db"))
+            await captured(case, admin)
+            await web(case)
+            await eventually(lambda: case.host.find(SERVICES, case.name, "tenant-web"))
+            epoch = await recycled(case, admin)
+            assert await case.host.find(SERVICES, case.name, "tenant-web") is None
+            copy = await of_present(case, SERVICES, "db", 0)
+
+            async def is_of_the_present():
+                found = await case.host.get(SERVICES, case.name, "tenant-db")
+                assert found["metadata"]["uid"] == db["metadata"]["uid"]
+                return found["spec"]["selector"] == copy["spec"]["selector"]
+
+            await eventually(is_of_the_present)
+            assert epoch
+
+    asyncio.run(scenario())
+
+
+def test_a_volume_that_a_lease_made_goes_with_it(servers, directory):
+    async def scenario():
+        switched = syncer(directory, servers.host, on=("to_host.persistent_volumes",))
+        async with case_of(servers) as case, switched as admin:
+            await carried(case, servers, admin)
+            await captured(case, admin)
+            spec = {
+                "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "1Gi"},
+                "hostPath": {"path": "/srv/disk"},
+                "storageClassName": "manual",
+            }
+            await case.virtual.create(PERSISTENT_VOLUMES, "", "disk", spec=spec)
+
+            async def on_host():
+                return await case.host.list(PERSISTENT_VOLUMES, labels=f"{TENANT}={case.name}")
+
+            (made,) = await eventually(on_host)
+            await recycled(case, admin)
+
+            async def is_going():
+                # There is no controller here who knows that nobody needs it.
+                return all(one["metadata"].get("deletionTimestamp") for one in await on_host())
+
+            await eventually(is_going)
+            assert await case.virtual.list(PERSISTENT_VOLUMES) == []
+            await case.host.patch(PERSISTENT_VOLUMES, "", made["metadata"]["name"], FREED)
 
     asyncio.run(scenario())

@@ -263,8 +263,9 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
 
 
 def _host_key(host: Object, tenant: Tenant) -> Key | None:
-    if carried := static_volumes.host_key(host, tenant):
-        return carried
+    if static_volumes.was_made(host, tenant):
+        # Or nobody's any more: of an epoch that is over.
+        return static_volumes.host_key(host, tenant)
     # Reserved for a claim of the tenant's: nobody else's volumes are even remembered, unless their namespaces have to
     # be seen to know whose they are.
     namespace = (host["spec"].get("claimRef") or {}).get("namespace")

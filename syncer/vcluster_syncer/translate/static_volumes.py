@@ -42,6 +42,12 @@ def host_key(host: Object, tenant: Tenant) -> Key | None:
     return ownership.virtual_key(host, tenant, kind=PERSISTENT_VOLUMES.kind)
 
 
+def was_made(host: Object, tenant: Tenant) -> bool:
+    """Tell whether a host volume was made for one of the tenant's users, whatever has become of him since."""
+    is_ours = ownership.labels_of(host).get(ownership.TENANT_LABEL) == tenant.name
+    return is_ours and ownership.annotations_of(host).get(ownership.KIND) == PERSISTENT_VOLUMES.kind
+
+
 def _may_write(world: World) -> bool:
     kind = world.kind(PERSISTENT_VOLUMES)
     return kind is not None and kind.switch is not None and kind.switch.direction == "to_host"

@@ -282,3 +282,11 @@ def test_no_two_claims_get_one_volume_nor_one_claim_two(volumes: list[str], clai
         if kind == PERSISTENT_VOLUME_CLAIMS and (wish := item["spec"].get("volumeName"))
     ]
     assert len(wishes) == len(set(wishes))
+
+
+def test_one_of_an_epoch_that_is_over_is_nobodys(worlds: Worlds) -> None:
+    volume(worlds)
+    settle(worlds)
+    there, host_key = worlds.there[PERSISTENT_VOLUMES, DISK], worlds.kinds[PERSISTENT_VOLUMES].host_key
+    assert host_key(there, worlds.tenant) == Key("", "disk")
+    assert host_key(there, tenant(drains_in_background=True, epoch=1)) is None
