@@ -27,10 +27,12 @@ from vcluster_syncer.model import (
     Tenant,
     World,
 )
-from vcluster_syncer.naming import host_name
+from vcluster_syncer.naming import digest
 from vcluster_syncer.translate import service_imports
 
 _OURSELVES: Final = service_imports.OURSELVES
+_LONGEST: Final = 46
+"""Of a name, for a dash and a hash to have room behind it."""
 _FIELDS: Final = (
     "externalName",
     "internalTrafficPolicy",
@@ -146,7 +148,8 @@ def wakes(item: Object, world: World) -> Iterable[Reference]:
 
 
 def _slice_name(key: Key, name: str, tenant: Tenant) -> str:
-    return host_name(tenant.name, *key, role=f"export-{name}")
+    # After what it leads to, which is the same in all epochs.
+    return f"{name[:_LONGEST]}-{digest(tenant.name, *key, name)}"
 
 
 def carry_slice(key: Key, made: Object | None, service: Key, world: World) -> Iterable[Action]:
