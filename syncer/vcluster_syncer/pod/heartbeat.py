@@ -7,6 +7,7 @@ only time counts in which we could see it: who can't reach the host knows nothin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from vcluster_syncer.carriage import OwningService
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import Conflict, KubeError, NotFound
-from vcluster_syncer.model import SERVICES, Resource, Rule
+from vcluster_syncer.model import PODS, SERVICES, Resource, Rule
 from vcluster_syncer.pod_options import Heartbeat
 
 _log = logging.getLogger(__name__)
@@ -22,8 +23,9 @@ LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 RULES = (
     Rule(LEASES.group, (LEASES.plural,), ("delete", "get")),
     Rule(SERVICES.group, (SERVICES.plural,), ("delete", "get")),
+    Rule(PODS.group, (PODS.plural,), ("delete", "list")),
 )
-"""What it takes to look at a Lease, and to delete it and the owner."""
+"""What it takes to look at a Lease, and to delete it, the owner and what runs."""
 _LOOKS = 9
 """How often to look in the time that a Lease has."""
 
@@ -83,6 +85,7 @@ class Keeper:
         _log.warning("this cluster ends: %s", self.gone)
         # First, because with the owner go the rights; all clusters of the run have seen the same silence.
         await self._delete_lease()
+        await self._delete_pods()
         while True:
             if await self._deleted():
                 return
@@ -107,6 +110,21 @@ class Keeper:
             return
         except KubeError as error:
             _log.warning("the lease %s can't be deleted: %s", self._heartbeat.lease, error)
+
+    async def _delete_pods(self) -> None:
+        """Delete the pods that are carried, at once: the garbage collector would grant them the time they ask for."""
+        try:
+            owner = await self._owner.found()
+            listed = await self._host.send(requests.list_page(PODS, namespace=self._namespace, limit=0))
+            for found in (each["metadata"] for each in listed["items"]):
+                if any(each["uid"] == owner.uid for each in found.get("ownerReferences") or ()):
+                    request = requests.delete(
+                        PODS, namespace=self._namespace, name=found["name"], uid=found["uid"], grace_seconds=0
+                    )
+                    with contextlib.suppress(NotFound, Conflict):
+                        await self._host.send(request)
+        except KubeError as error:
+            _log.warning("pods of this cluster can't be deleted at once: %s", error)
 
     async def _deleted(self) -> bool:
         try:

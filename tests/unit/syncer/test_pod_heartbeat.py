@@ -17,6 +17,11 @@ PERIOD = 10.0
 OWNER = {"metadata": {"name": "vc-1", "uid": "u1"}}
 GONE, AWAY = NotFound("no such lease"), Unreachable("no answer in time")
 DELETED = {"kind": "Status"}
+NO_PODS = {"items": []}
+
+
+def pod(name, *owners):
+    return {"metadata": {"name": name, "uid": f"of-{name}", "ownerReferences": [{"uid": owner} for owner in owners]}}
 
 
 def lease(renewed):
@@ -85,54 +90,69 @@ class Machine:
 
 
 def test_the_owner_is_deleted_and_no_other_of_its_name_and_the_lease_before():
-    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, DELETED)
+    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, NO_PODS, DELETED)
     asked = machine.run()
     assert asked[0] == "GET /api/v1/namespaces/clusters/services/vc-1"
-    assert set(asked[1:-2]) == {"GET /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"}
-    assert asked[-2] == "DELETE /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"
+    assert set(asked[1:-3]) == {"GET /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"}
+    assert asked[-3] == "DELETE /apis/coordination.k8s.io/v1/namespaces/clusters/leases/run"
+    assert asked[-2] == "GET /api/v1/namespaces/clusters/pods"
     assert asked[-1] == "DELETE /api/v1/namespaces/clusters/services/vc-1"
-    named = [json.loads(request.body)["preconditions"] for request in machine.host.requests[-2:]]
+    named = [json.loads(request.body)["preconditions"] for request in machine.host.requests[-3:] if request.body]
     assert named == [{"uid": "l1"}, {"uid": "u1"}]
     assert machine.took == 90
     assert "lease run was not renewed for 90 s" in machine.gone
 
 
 def test_a_lease_that_is_renewed_late_is_renewed():
-    machine = Machine(OWNER, *[lease("a")] * 9, *[lease("b")] * 10, DELETED, DELETED)
+    machine = Machine(OWNER, *[lease("a")] * 9, *[lease("b")] * 10, DELETED, NO_PODS, DELETED)
     machine.run()
     assert machine.took == 180
 
 
 def test_a_lease_that_is_gone_for_good_is_not_renewed():
-    machine = Machine(OWNER, lease("a"), *[GONE] * 9, GONE, DELETED)
+    machine = Machine(OWNER, lease("a"), *[GONE] * 9, GONE, NO_PODS, DELETED)
     machine.run()
     assert machine.took == 90
 
 
 def test_a_lease_that_nobody_has_seen_is_not_deleted():
-    machine = Machine(OWNER, *[GONE] * 10, DELETED)
+    machine = Machine(OWNER, *[GONE] * 10, NO_PODS, DELETED)
     machine.run()
     assert machine.took == 90
 
 
 @pytest.mark.parametrize("answer", [Conflict("the uid is another"), Forbidden("no"), AWAY])
 def test_the_owner_is_deleted_whatever_becomes_of_the_lease(answer):
-    Machine(OWNER, *[lease("a")] * 10, answer, DELETED).run()
+    Machine(OWNER, *[lease("a")] * 10, answer, NO_PODS, DELETED).run()
 
 
 def test_a_host_that_is_away_or_denies_a_look_says_nothing_about_the_lease():
     blind = [AWAY, Forbidden("leases is forbidden")] * 50
-    machine = Machine(AWAY, OWNER, *[lease("a")] * 4, *blind, *[lease("b")] * 10, DELETED, DELETED)
+    machine = Machine(AWAY, OWNER, *[lease("a")] * 4, *blind, *[lease("b")] * 10, DELETED, NO_PODS, DELETED)
     machine.run()
     assert machine.took == 10 + 40 + 1000 + 90
 
 
 @pytest.mark.parametrize("already", [NotFound("no such service"), Conflict("the uid is another")])
 def test_an_owner_that_is_gone_is_deleted(already):
-    Machine(OWNER, *[lease("a")] * 10, DELETED, already).run()
+    Machine(OWNER, *[lease("a")] * 10, DELETED, NO_PODS, already).run()
 
 
 def test_it_is_tried_until_it_is_done():
-    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, AWAY, Forbidden("no"), DELETED)
+    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, NO_PODS, AWAY, Forbidden("no"), DELETED)
     machine.run()
     assert machine.took == 110
+
+
+@pytest.mark.parametrize("already", [DELETED, NotFound("no such pod"), Conflict("the uid is another")])
+def test_pods_that_are_carried_end_at_once_and_no_others(already):
+    pods = {"items": [pod("vc-1-0", "of-the-statefulset"), pod("theirs", "u2"), pod("ours", "u1"), pod("nobodys")]}
+    machine = Machine(OWNER, *[lease("a")] * 10, DELETED, pods, already, DELETED)
+    assert machine.run()[-2] == "DELETE /api/v1/namespaces/clusters/pods/ours"
+    options = json.loads(machine.host.requests[-2].body)
+    assert (options["preconditions"], options["gracePeriodSeconds"]) == ({"uid": "of-ours"}, 0)
+
+
+@pytest.mark.parametrize("answer", [Forbidden("no"), AWAY])
+def test_the_owner_is_deleted_whatever_becomes_of_the_pods(answer):
+    Machine(OWNER, *[lease("a")] * 10, DELETED, answer, DELETED).run()

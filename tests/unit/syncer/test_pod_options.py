@@ -128,9 +128,10 @@ def granted(found):
 def test_it_says_which_rights_it_needs():
     services = {("", "services", "get")}
     lease = {("coordination.k8s.io", "leases", verb) for verb in ("delete", "get")}
+    pods = {("", "pods", verb) for verb in ("delete", "list")}
     assert granted(rules(config())) == services
     alive = config(heartbeat={"lease": "l"})
-    assert granted(rules(alive)) == {*services, ("", "services", "delete"), *lease}
+    assert granted(rules(alive)) == {*services, ("", "services", "delete"), *lease, *pods}
     bounded = of_pod(tenant={**TENANT, "isolation": {"network_policy": True}})
     assert ("networking.k8s.io", "networkpolicies", "create") in granted(
         rules(config(pod=POD | {"tenant": bounded.tenant}))
