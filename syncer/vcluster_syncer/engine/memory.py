@@ -253,9 +253,10 @@ class Memory:
 
     def _import_watcher(self, of: tuple[Resource, str]) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
-            present = new if new is not None else old
-            if present is not None and self._live:
-                self._queue_all(self._shown_as(*of, present))
+            if self._live:
+                # Of both: it may have belonged to another.
+                for present in (old, new):
+                    self._queue_all(self._shown_as(*of, present) if present is not None else ())
 
         return changed
 

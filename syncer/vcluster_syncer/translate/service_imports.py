@@ -98,16 +98,18 @@ def _slices(key: Key, found: Object | None, world: World) -> Iterable[Action]:
             if ownership.labels_of(each).get(SERVICE_NAME) == own["name"] and not decide.is_terminating(each):
                 made = _slice(key, each, world)
                 wanted[made["metadata"]["name"]] = made
-    there = {
-        each["metadata"]["name"]: each
+    there = [
+        each["metadata"]["name"]
         for each in world.virtual_list(ENDPOINT_SLICES, key.namespace)
         if ownership.labels_of(each).get(SERVICE_NAME) == key.name and mirror.is_mirrored(each)
-    }
-    for name in {**there, **wanted}:
+    ]
+    for name in dict.fromkeys((*there, *wanted)):
+        own = Key(key.namespace, name)
         yield from mirror.follow(
             ENDPOINT_SLICES,
-            Key(key.namespace, name),
-            there.get(name),
+            own,
+            # By its name, since its labels may have been edited.
+            world.virtual(ENDPOINT_SLICES, own),
             wanted.get(name),
             fields=_SLICE,
             fixed=lambda item: item["addressType"],

@@ -286,3 +286,15 @@ def test_what_leads_to_it_by_hand_leads_to_what_is_exported_as_well() -> None:
     virtual["metadata"]["labels"] = {}
     worlds.settle(ENDPOINT_SLICES, key)
     assert leads() == {}
+
+
+def test_a_slice_that_lost_its_label_to_an_edit_gets_it_back() -> None:
+    worlds = importing()
+    at_host(worlds)
+    slice_at_host(worlds, "10.1.0.7")
+    worlds.settle(SERVICES, DB)
+    (shown,) = [item for (kind, _), item in worlds.here.items() if kind == ENDPOINT_SLICES]
+    shown["metadata"]["labels"] = {}
+    worlds.settle(SERVICES, DB)
+    assert shown["metadata"]["labels"][LEADS_TO] == "db"
+    assert len(shown_slices(worlds)) == 1
