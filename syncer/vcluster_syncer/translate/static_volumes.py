@@ -146,8 +146,9 @@ def assigned(world: World) -> dict[Key, str]:
     free = [
         volume
         for volume in world.virtual_list(PERSISTENT_VOLUMES)
-        if not mirror.is_mirrored(volume)
-        and not volume["spec"].get("claimRef")
+        # Mirrored ones have a claim; asked in this order, most are told apart without reading their notes.
+        if not volume["spec"].get("claimRef")
+        and not mirror.is_mirrored(volume)
         and not decide.is_terminating(volume)
         and not any(True for _ in _naming(volume, world))
     ]
@@ -328,5 +329,5 @@ def wakes(claim: Object, world: World) -> Iterable[Reference]:
     """Tell which volumes to look at when a virtual claim has changed that may be given one."""
     if _may_write(world):
         for volume in world.virtual_list(PERSISTENT_VOLUMES):
-            if not mirror.is_mirrored(volume) and not (volume["spec"].get("claimRef") or {}).get("uid"):
+            if not (volume["spec"].get("claimRef") or {}).get("uid") and not mirror.is_mirrored(volume):
                 yield PERSISTENT_VOLUMES, _key(volume)
