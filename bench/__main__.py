@@ -24,6 +24,7 @@ from bench import (
     leases,
     machine,
     memory,
+    on_kind,
     operator_suite,
     ours,
     plugin,
@@ -54,6 +55,7 @@ CONTENDERS: tuple[Contender, ...] = (
     carry.CONTENDER,
     leases.CONTENDER,
     memory.CONTENDER,
+    on_kind.CONTENDER,
     plugin.IMPORT,
     plugin.UNUSED,
 )

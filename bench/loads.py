@@ -55,6 +55,8 @@ class Side:
     """As in the names of rows: `names.VIRTUAL` or `names.HOST`."""
     namespace: str
     node_selector: Mapping[str, str]
+    image: str = "registry.example/none:1"
+    """Of all containers; simulated nodes run none."""
 
 
 def pod(name: str, side: Side, *, config_maps: Sequence[str] = ()) -> Object:
@@ -110,7 +112,7 @@ def row(case: str, side: Side) -> str:
 
 
 def _pod_spec(side: Side, config_maps: Sequence[str]) -> Object:
-    container: Object = {"name": "main", "image": "registry.example/none:1"}
+    container: Object = {"name": "main", "image": side.image}
     if config_maps:
         container["envFrom"] = [{"configMapRef": {"name": name}} for name in config_maps]
     return {"containers": [container], **({"nodeSelector": dict(side.node_selector)} if side.node_selector else {})}

@@ -56,6 +56,19 @@ def of_run(temporary: Path) -> list[Process]:
     return found
 
 
+def of_pod(uid: str) -> list[Weight]:
+    """What the processes of a Kubernetes pod weigh, wherever on this machine its node is; empty if it is elsewhere."""
+    # The drivers of control groups spell it in two ways.
+    marks = {f"pod{uid}", f"pod{uid.replace('-', '_')}"}
+    found = []
+    for directory in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            text = (directory / "cgroup").read_text()
+            if any(mark in text for mark in marks) and (weighed := weight(int(directory.name))):
+                found.append(weighed)
+    return found
+
+
 def end_all(temporary: Path) -> None:
     """Kill what a run has left: only processes that bear its mark."""
     for process in of_run(temporary):

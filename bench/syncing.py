@@ -14,18 +14,16 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vcluster_syncer.kube import kubeconfig, requests
+from vcluster_syncer.kube import kubeconfig
 from vcluster_syncer.kube.client import Client
-from vcluster_syncer.kube.errors import NotFound
-from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.model import CONFIGMAPS, PODS, SERVICES, Resource
 
 from bench import loads, names, processes
 from bench.loads import Object, Side, Sizes, row
+from bench.places import PREFIXES, Place, clear, create, make_namespace
 from bench.sightings import Sightings, lags, watched
 from pytest_vcluster.controlplane import kube_controller_manager
 from pytest_vcluster.controlplane.http import Client as PlainClient
@@ -46,22 +44,12 @@ _REQUEST_SECONDS = 300.0
 """To delete a thousand Services is one request."""
 _REST_SECONDS = 2.0
 _SYNCER = "vcluster_syncer"
-_PREFIXES = ("pod-", "bench-", "service-", "config-", "user-")
-"""Of what the bench makes, and not whoever runs a cluster."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """One side with its client."""
-
-    side: Side
-    client: Client
 
 
 class _Bench:
     """All cases on one virtual cluster and its host."""
 
-    def __init__(self, virtual: _Place, host: _Place, *, run: Path, sizes: Sizes, record: Path) -> None:
+    def __init__(self, virtual: Place, host: Place, *, run: Path, sizes: Sizes, record: Path) -> None:
         self._virtual = virtual
         self._host = host
         self._run = run
@@ -89,14 +77,14 @@ class _Bench:
             async with self._seen(PODS) as (here, there):
                 seen = here if place is self._virtual else there
                 began = time.monotonic()
-                await _create(place, PODS, loads.pods(count, place.side))
+                await create(place, PODS, loads.pods(count, place.side))
                 self.note(row(names.CREATING.format(case=case), place.side), time.monotonic() - began)
                 over = await seen.until_ready(count)
                 self.note(row(names.RUNNING.format(case=case), place.side), over - began)
                 if place is self._virtual:
                     self.note(names.CARRY_STATUS_LAG.format(count=count), *lags(there.ready, here.ready))
                     self.note(names.CARRY_POD_LAG.format(count=count), *lags(here.first, there.first))
-                await _clear(place, PODS, [here, there])
+                await clear(place, PODS, [here, there])
 
     async def _deployments(self, count: int) -> None:
         case = names.CARRY_DEPLOYMENT.format(count=count)
@@ -105,26 +93,26 @@ class _Bench:
                 seen = here if place is self._virtual else there
                 before = await self._cpu_seconds()
                 began = time.monotonic()
-                await _create(place, _DEPLOYMENTS, [loads.deployment(count, place.side)])
+                await create(place, _DEPLOYMENTS, [loads.deployment(count, place.side)])
                 over = await seen.until_ready(count)
                 self.note(row(names.RUNNING.format(case=case), place.side), over - began)
                 if place is self._virtual:
                     await asyncio.sleep(_REST_SECONDS)
                     self.note(names.CARRY_CPU, (await self._cpu_seconds() - before) * 1000 / count)
                     self.note(names.CARRY_STATUS_LAG.format(count=f"{count} at once"), *lags(there.ready, here.ready))
-                await _clear(place, _DEPLOYMENTS, [])
-                await _clear(place, PODS, [here, there])
+                await clear(place, _DEPLOYMENTS, [])
+                await clear(place, PODS, [here, there])
 
     async def _plain(self, resource: Resource, objects: Sequence[Object], case: str) -> None:
         for place in self._in_turn():
             async with self._seen(resource) as (here, there):
                 began = time.monotonic()
-                await _create(place, resource, objects)
+                await create(place, resource, objects)
                 self.note(row(names.CREATING.format(case=case), place.side), time.monotonic() - began)
                 wanted = {obj["metadata"]["name"] for obj in objects}
                 over = await there.until_there(wanted)
                 self.note(row(names.ON_HOST.format(case=case), place.side), over - began)
-                await _clear(place, resource, [here, there])
+                await clear(place, resource, [here, there])
 
     async def _config_maps(self) -> None:
         sizes = self._sizes
@@ -134,8 +122,8 @@ class _Bench:
             async with self._seen(CONFIGMAPS) as (here, there), self._seen(PODS) as (pods_here, pods_there):
                 weight = _syncers_weight()
                 began = time.monotonic()
-                await _create(place, CONFIGMAPS, objects, at_once=_AT_ONCE)
-                await _create(place, PODS, loads.users(sizes.used, place.side))
+                await create(place, CONFIGMAPS, objects, at_once=_AT_ONCE)
+                await create(place, PODS, loads.users(sizes.used, place.side))
                 self.note(row(names.CREATING.format(case=case), place.side), time.monotonic() - began)
                 used = {obj["metadata"]["name"] for obj in objects[: sizes.used]}
                 over = await there.until_there(used)
@@ -143,11 +131,11 @@ class _Bench:
                 if place is self._virtual:
                     await asyncio.sleep(_REST_SECONDS)
                     self.note(names.CARRY_MEMORY, (_syncers_weight() - weight) * 1000 / sizes.config_maps)
-                    self.note(names.CARRY_UNUSED, float(len(set(there.named(_PREFIXES)) - used)))
-                await _clear(place, PODS, [pods_here, pods_there])
-                await _clear(place, CONFIGMAPS, [here, there])
+                    self.note(names.CARRY_UNUSED, float(len(set(there.named(PREFIXES)) - used)))
+                await clear(place, PODS, [pods_here, pods_there])
+                await clear(place, CONFIGMAPS, [here, there])
 
-    def _in_turn(self) -> Sequence[_Place]:
+    def _in_turn(self) -> Sequence[Place]:
         self._turn += 1
         both = (self._virtual, self._host)
         return both if self._turn % 2 else both[::-1]
@@ -190,11 +178,11 @@ async def measure(version: str, directory: Path, *, quick: bool) -> None:
             ):
                 selector = {simulated_nodes.TENANT_LABEL: cluster.name}
                 places = (
-                    _Place(side=Side(word=names.VIRTUAL, namespace=_NAMESPACE, node_selector={}), client=virtual),
-                    _Place(side=Side(word=names.HOST, namespace=_NAMESPACE, node_selector=selector), client=host),
+                    Place(side=Side(word=names.VIRTUAL, namespace=_NAMESPACE, node_selector={}), client=virtual),
+                    Place(side=Side(word=names.HOST, namespace=_NAMESPACE, node_selector=selector), client=host),
                 )
                 for place in places:
-                    await _namespace(place)
+                    await make_namespace(place)
                 bench = _Bench(*places, run=run, sizes=sizes, record=directory / RECORD)
                 await bench.all()
             async with shared.virtual_cluster(version=version, nodes=()) as empty:
@@ -242,46 +230,6 @@ async def _weigh_tenants(cluster: VirtualCluster, run: Path, count: int) -> floa
     for name in added:
         await asyncio.to_thread(syncer.remove_tenant, syncer.connector(run), name, timeout=_SECONDS)
     return (after - before) / count
-
-
-async def _namespace(place: _Place) -> None:
-    body = json.dumps({"metadata": {"name": place.side.namespace}}).encode()
-    await place.client.send(Request(method="POST", path="/api/v1/namespaces", body=body))
-    account = f"/api/v1/namespaces/{place.side.namespace}/serviceaccounts/default"
-    if place.side.word == names.VIRTUAL:
-        await _until(place, account)
-
-
-async def _until(place: _Place, path: str) -> None:
-    """Wait until a path is there."""
-    async with asyncio.timeout(_SECONDS):
-        while True:
-            try:
-                await place.client.send(Request(method="GET", path=path))
-            except NotFound:
-                await asyncio.sleep(0.02)
-            else:
-                return
-
-
-async def _create(place: _Place, resource: Resource, objects: Sequence[Object], *, at_once: int = 1) -> None:
-    """Create objects over so many connections, on each one after the other."""
-    left = iter(objects)
-
-    async def one_after_the_other() -> None:
-        for obj in left:
-            await place.client.send(requests.create(resource, obj, namespace=place.side.namespace))
-
-    await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
-
-
-async def _clear(place: _Place, resource: Resource, seen: Sequence[Sightings]) -> None:
-    """Delete a whole collection, and wait until all who watch it have seen its end."""
-    query = "gracePeriodSeconds=0" if resource == PODS else "propagationPolicy=Background"
-    path = f"{resource.path(place.side.namespace)}?{query}"
-    await place.client.send(Request(method="DELETE", path=path))
-    for each in seen:
-        await each.until_gone(_PREFIXES)
 
 
 def _syncers_cpu_seconds(run: Path) -> float:

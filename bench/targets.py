@@ -116,6 +116,20 @@ TARGETS: tuple[Target, ...] = (
         # for the median less.
         for word, percent, limit in (("p50", None, 5), ("p99", 99, 32))
     ),
+    Target(text="kind: cold, API server and default ServiceAccount", metric=names.KIND_COLD, limit=4, unit="s"),
+    Target(text="kind: cold, DNS answers", metric=names.KIND_DNS, limit=5, unit="s"),
+    Target(text="kind: next test, recycled, p50", metric=names.KIND_NEXT, limit=50, unit="ms"),
+    Target(text="kind: memory of a virtual cluster", metric=names.KIND_WRITTEN, limit=250, unit="MB"),
+    *(
+        Target(
+            text=f"kind: {case}, against the host alone",
+            metric=names.KIND.format(case=names.RUNNING.format(case=case), side=names.VIRTUAL),
+            against=names.KIND.format(case=names.RUNNING.format(case=case), side=names.HOST),
+            limit=1.1,
+            unit="x",
+        )
+        for case in (names.CARRY_PODS.format(count=FEW), names.CARRY_DEPLOYMENT.format(count=FEW))
+    ),
     Target(text="memory of an idle tenant in a shared syncer", metric=names.CARRY_TENANT, limit=5, unit="MB"),
     Target(text="ConfigMaps on the host that nobody uses", metric=names.CARRY_UNUSED, limit=0, unit="", worst=True),
     Target(text="recycle: clusters that did not get back", metric=names.RECYCLE_FAILED, limit=0, unit="", worst=True),
