@@ -5,7 +5,7 @@ import re
 from base64 import b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_vcluster.controlplane.baseline import obstacle, template_of
@@ -190,7 +190,6 @@ uuids = st.uuids(version=4).map(str)
 texts = st.text(alphabet="abc .:-{}\"'\n", max_size=20)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(uuids, unique=True, min_size=2, max_size=6), st.lists(texts, min_size=6, max_size=6), st.data())
 def test_a_clone_differs_in_own_uids_and_in_nothing_else(ids, texts, data):
     own, theirs = ids[::2], ids[1::2]

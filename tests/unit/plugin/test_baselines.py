@@ -12,7 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_vcluster.baselines import NOTHING, BaselineId, baseline_id, name_of
@@ -256,7 +256,6 @@ def test_a_function_is_called_what_people_call_it(prepare: Prepare, name: str) -
     assert name_of(prepare) == name
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.lists(st.text())), max_size=4), st.integers())
 def test_equal_values_in_a_closure_make_equal_digests_and_different_ones_do_not(held: object, other: int) -> None:
     make = defined(CLOSED, "make")

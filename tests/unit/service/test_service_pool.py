@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_vcluster.service.planning import Prepare, Retire, StartHost, plan
@@ -203,7 +203,6 @@ class Simulation:
         self.order.append(ticket)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     size=st.integers(1, 5),
     spares=st.integers(1, 5),

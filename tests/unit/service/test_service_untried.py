@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_service_pool import Simulation, ask, do, of, pool
 
@@ -184,7 +184,6 @@ class Laying(Simulation):
         return super().step(choice)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     size=st.integers(1, 5),
     starts=st.integers(1, 4),

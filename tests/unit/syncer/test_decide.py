@@ -21,7 +21,7 @@ def without_emptiness(value: Any) -> Any:
     return {name: inside for name, inside in kept.items() if inside is not None and inside not in ({}, [])}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(objects, objects)
 def test_a_patch_turns_one_into_the_other(current: dict[str, Any], wanted: dict[str, Any]) -> None:
     current = without_emptiness(current)
@@ -29,13 +29,13 @@ def test_a_patch_turns_one_into_the_other(current: dict[str, Any], wanted: dict[
     assert without_emptiness(patched) == without_emptiness(wanted)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(objects)
 def test_nothing_to_change_is_an_empty_patch(current: dict[str, Any]) -> None:
     assert decide.replacing(current, current) == {}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(objects, objects)
 def test_fields_of_others_are_left_alone(current: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert set(decide.fields_patch(current, wanted, ("a",))) <= {"a"}

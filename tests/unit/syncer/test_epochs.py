@@ -35,7 +35,7 @@ def written(of: Tenant, key: Key = KEY, *, role: str = "", uid: str = "u1") -> d
     return {"metadata": {**metadata.to_host(key, virtual, of, PODS, role=role), "uid": "h1"}}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tenants, numbers, labels, names)
 def test_a_name_is_legal_in_every_epoch(name: str, epoch: int, namespace: str, own: str) -> None:
     made = name_on_host(tenant(name, epoch=epoch), "Pod", namespace, own)
@@ -43,7 +43,7 @@ def test_a_name_is_legal_in_every_epoch(name: str, epoch: int, namespace: str, o
     assert LABEL.fullmatch(made)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.tuples(tenants, numbers, labels, names), st.tuples(tenants, numbers, labels, names))
 def test_names_of_different_tenants_epochs_and_objects_differ(
     one: tuple[str, int, str, str], other: tuple[str, int, str, str]
@@ -54,7 +54,7 @@ def test_names_of_different_tenants_epochs_and_objects_differ(
     assert (made(*one) == made(*other)) == (one == other)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tenants, numbers, numbers, labels)
 def test_host_namespaces_differ_by_epoch(name: str, one: int, other: int, namespace: str) -> None:
     spread = [host_namespace_of(tenant(name, each_namespace=True, epoch=epoch), namespace) for epoch in (one, other)]

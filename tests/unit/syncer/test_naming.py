@@ -18,7 +18,7 @@ names = labels | subdomains | path_segments
 tuples = st.tuples(labels, labels | st.just(""), names)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tuples)
 def test_is_a_legal_name_for_every_kind_however_odd_the_virtual_name(parts: tuple[str, str, str]) -> None:
     name = host_name(*parts)
@@ -26,19 +26,19 @@ def test_is_a_legal_name_for_every_kind_however_odd_the_virtual_name(parts: tupl
     assert LABEL.fullmatch(name)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tuples, tuples)
 def test_different_objects_have_different_names(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     assert (host_name(*one) == host_name(*other)) == (one == other)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tuples, labels)
 def test_a_role_sets_apart(parts: tuple[str, str, str], role: str) -> None:
     assert host_name(*parts, role=role) != host_name(*parts)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(labels, labels, labels, names)
 def test_two_tenants_never_share_a_name(one: str, other: str, namespace: str, name: str) -> None:
     assert one == other or host_name(one, namespace, name) != host_name(other, namespace, name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recycle_parts import Store
 from vcluster_syncer.recycle.etcd import Etcd, StoreError, columns
@@ -208,7 +208,6 @@ keys = st.builds(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.sets(keys), st.sets(keys))
 def test_every_key_is_in_one_transaction_and_none_has_two_of_a_collection(delete, put):
     put -= delete

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from recycle_parts import KIND, MAP, OTHER, ROLE, SERVED, STATE, Way, interfering
 from vcluster_syncer.recycle.way_back import NotPristine
@@ -112,7 +112,6 @@ def interrupted(lived, moments, *, revive):
     return way
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(writes, max_size=6), moments)
 def test_however_somebody_interferes_what_is_verified_is_the_baseline(lived, moments):
     try:
@@ -123,7 +122,6 @@ def test_however_somebody_interferes_what_is_verified_is_the_baseline(lived, mom
     assert way.baseline.stamps == way.store.stamps
 
 
-@settings(deadline=None)
 @given(st.lists(writes, max_size=6), moments)
 @example([], [[], [], [(MAP, None)], [(MAP, b"role")]])  # gone at one look, there again at the next
 def test_who_stops_is_undone_where_objects_may_be_revived(lived, moments):

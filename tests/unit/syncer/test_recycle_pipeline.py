@@ -66,7 +66,7 @@ def sent(server, bodies, **options):
     return asyncio.run(main())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.binary(max_size=40), max_size=70), st.sampled_from([plain, chunked]), st.integers(1, 50))
 def test_answers_come_in_the_order_of_their_requests_however_they_are_cut(bodies, form, piece):
     assert sent(Server(lambda body: form(b"to " + body), piece=piece), bodies) == [b"to " + body for body in bodies]

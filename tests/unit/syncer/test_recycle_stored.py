@@ -1,7 +1,7 @@
 """The way back as values: what the plan says, done on a model of the store, leads to the baseline and nowhere else."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recycle_parts import Store
 from vcluster_syncer.recycle.stored import (
@@ -52,7 +52,6 @@ def go_back(baseline, store):
     return plan
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(states, histories)
 def test_the_plan_leads_from_any_history_to_exactly_the_baseline(state, history):
     store = Store(state)
@@ -62,7 +61,6 @@ def test_the_plan_leads_from_any_history_to_exactly_the_baseline(state, history)
     assert store.values == baseline.values == state
 
 
-@settings(deadline=None)
 @given(states, st.lists(histories, max_size=4))
 def test_stamps_tell_what_was_written_back_so_that_only_what_came_later_is_planned(state, lives):
     store = Store(state)
@@ -76,7 +74,6 @@ def test_stamps_tell_what_was_written_back_so_that_only_what_came_later_is_plann
     assert store.values == state
 
 
-@settings(deadline=None)
 @given(states, histories)
 def test_a_key_that_nobody_touched_is_never_in_a_plan(state, history):
     store = Store(state)
@@ -87,7 +84,6 @@ def test_a_key_that_nobody_touched_is_never_in_a_plan(state, history):
     assert len(plan.keys) == len(set(plan.keys)), "no key twice: etcd would refuse it"
 
 
-@settings(deadline=None)
 @given(states, histories)
 def test_what_was_deleted_at_any_time_is_told_to_be_reborn_and_nothing_else(state, history):
     store = Store(state)
@@ -97,7 +93,6 @@ def test_what_was_deleted_at_any_time_is_told_to_be_reborn_and_nothing_else(stat
     assert sorted(reborn) == sorted({key for key, value in history if value is None and key in state})
 
 
-@settings(deadline=None)
 @given(states, histories)
 def test_how_many_keys_are_missing_is_known_without_reading_the_others(state, history):
     store = Store(state)
@@ -169,7 +164,6 @@ def test_followers_wait_until_nothing_else_is_left(plan, first):
     assert first_part(plan) == first
 
 
-@settings(deadline=None)
 @given(plans)
 def test_the_first_part_is_a_part_that_goes_on_and_never_mixes_followers_with_others(plan):
     first = first_part(plan)
@@ -182,7 +176,6 @@ def test_the_first_part_is_a_part_that_goes_on_and_never_mixes_followers_with_ot
         assert not any(key.startswith(FOLLOWERS) for key in first.keys)
 
 
-@settings(deadline=None)
 @given(states, histories)
 def test_done_in_parts_it_ends_at_the_baseline_too_and_each_part_once(state, history):
     store = Store(state)
@@ -232,7 +225,6 @@ def test_a_key_tells_its_collection_and_its_object(key, collection, found):
     assert object_of(key) == found
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(sorted(PLURALS)),
     st.sampled_from(["", "ns", "kube-system"]),

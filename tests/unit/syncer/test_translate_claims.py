@@ -473,7 +473,7 @@ annotations = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(specs, annotations, st.sampled_from(MODES), st.sampled_from(["Delete", "Retain"]), quantities)
 def test_any_claim_comes_to_rest_bound_and_tells_nothing_of_the_host(
     spec: dict[str, Any], noted: dict[str, str], mode: str, policy: str, more: str

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from syncer_worlds import Worlds, tenant
 from vcluster_syncer.model import (
@@ -245,7 +245,6 @@ def names_in(value: Any) -> list[str]:
     return [name for inside in value for name in names_in(inside)] if isinstance(value, list) else []
 
 
-@settings(deadline=None)
 @given(RULES)
 def test_no_name_of_the_virtual_cluster_reaches_the_host_and_none_of_another_tenant(rules: list[Any]) -> None:
     spec = {"rules": rules}

@@ -210,7 +210,7 @@ names = st.sampled_from(["a", "b", "kube-root-ca.crt"])
 contents = st.dictionaries(names, st.sampled_from(["1", "2"]), max_size=2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([CONFIGMAPS, SECRETS]), st.lists(st.tuples(contents, st.booleans()), min_size=1, max_size=4))
 def test_whatever_the_host_does_it_is_shown_in_the_end(
     resource: Resource, versions: list[tuple[dict[str, str], bool]]
@@ -224,7 +224,7 @@ def test_whatever_the_host_does_it_is_shown_in_the_end(
         assert bool(worlds.here[resource, KEY].get("immutable")) == is_sealed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(names, names, st.booleans(), st.sampled_from(["default", "shop"]))
 def test_where_an_object_is_shown_and_what_is_shown_there_agree(
     origin: str, target: str, is_all: bool, namespace: str

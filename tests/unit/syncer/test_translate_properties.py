@@ -131,7 +131,7 @@ def everything_in(worlds: Worlds) -> str:
     return json.dumps([item for (resource, _), item in worlds.here.items() if resource != CONFIGMAPS])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(names, namespaces, some_labels, specs)
 def test_a_pod_comes_to_rest_and_tells_nothing_of_the_host(
     name: str, namespace: str, its_labels: dict[str, str], spec: dict[str, Any]
@@ -157,7 +157,7 @@ def test_a_pod_comes_to_rest_and_tells_nothing_of_the_host(
     assert not [word for word in text.split() if word in shown]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(names, namespaces, specs)
 def test_a_host_pod_names_only_host_objects(name: str, namespace: str, spec: dict[str, Any]) -> None:
     worlds = Worlds()
@@ -172,7 +172,7 @@ def test_a_host_pod_names_only_host_objects(name: str, namespace: str, spec: dic
     assert named - {tokens} == wanted
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tenants, tenants, namespaces, namespaces, some_labels, st.dictionaries(label_keys, label_values, min_size=1))
 def test_a_service_selects_on_the_host_what_it_selects_in_its_cluster(
     mine: str, his: str, here: str, there: str, its_labels: dict[str, str], selector: dict[str, str]
@@ -186,7 +186,7 @@ def test_a_service_selects_on_the_host_what_it_selects_in_its_cluster(
     assert selects({"matchLabels": translated}, host_pod) == wanted
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tenants, tenants, namespaces, some_labels, terms)
 def test_affinity_looks_on_the_host_at_the_pods_it_looks_at_in_its_cluster(
     mine: str, his: str, there: str, its_labels: dict[str, str], term: dict[str, Any]
@@ -202,7 +202,7 @@ def test_affinity_looks_on_the_host_at_the_pods_it_looks_at_in_its_cluster(
     assert selects(translated.get("labelSelector"), pod_spec.to_host(Key(there, "other"), other, owner)) == wanted
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from([CONFIGMAPS, SECRETS]),
     st.dictionaries(names, st.text(max_size=3)),
@@ -245,7 +245,7 @@ service_specs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.booleans(), service_specs, service_specs)
 def test_a_service_comes_to_rest_after_any_change(
     is_private: bool, before: dict[str, Any], after: dict[str, Any]
@@ -258,7 +258,7 @@ def test_a_service_comes_to_rest_after_any_change(
     assert list(worlds.look(SERVICES, key)) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(KINDS), names, namespaces)
 def test_a_kind_that_sees_nothing_does_nothing(kind: Any, name: str, namespace: str) -> None:
     worlds = Worlds()

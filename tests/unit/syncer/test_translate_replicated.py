@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from syncer_worlds import Worlds, tenant
 from vcluster_syncer.model import (
@@ -175,7 +175,6 @@ def test_the_copy_of_a_tenants_own_service_is_not_the_hosts_but_what_others_expo
     assert worlds.look(SERVICES, DB)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["postgres", "other"])), max_size=6))
 def test_after_any_coming_and_going_exactly_the_hosts_slices_are_shown(steps: list[tuple[str, str]]) -> None:
     worlds = importing()

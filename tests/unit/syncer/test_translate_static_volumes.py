@@ -254,7 +254,7 @@ def test_a_foreign_volume_of_its_name_is_left_alone(worlds: Worlds) -> None:
     assert foreign["spec"] == NFS
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(["100Mi", "1Gi", "2Gi", "8Gi"]), max_size=4),
     st.lists(st.sampled_from(["1Gi", "2Gi"]), max_size=4),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from syncer_worlds import Worlds, host_pod, pod, tenant
 from vcluster_syncer.model import (
@@ -238,7 +238,6 @@ def filled(name: str, spaces: dict[str, dict[str, str]], pods: Iterable[tuple[st
     return worlds
 
 
-@settings(deadline=None)
 @given(SPACES, st.lists(st.tuples(st.sampled_from(["default", "one", "two"]), LABELS), max_size=4), PEERS, SELECTORS)
 def test_a_policy_selects_on_the_host_exactly_what_it_selects_in_the_virtual_cluster(
     spaces: dict[str, dict[str, str]], pods: list[tuple[str, dict[str, str]]], peer: Any, selector: Any

@@ -5,7 +5,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_vcluster.controlplane.networks import KIND_SERVICE_RANGE
@@ -18,7 +18,6 @@ def of(host_range, seed=0):
     return list(blocks(host_range, random.Random(seed)))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(prefix=st.integers(12, 27), seed=st.integers(0, 5))
 def test_blocks_lie_in_the_hosts_range_apart_from_each_other_and_from_its_first_addresses(prefix, seed):
     host = ipaddress.IPv4Network(f"10.96.0.0/{prefix}")
