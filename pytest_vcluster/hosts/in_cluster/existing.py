@@ -42,11 +42,16 @@ def syncer_image(settings: Settings) -> str:
     return settings.syncer_image
 
 
-def connected(settings: Settings, helm: Path, image: str, progress: Callable[[str], None]) -> Host:
-    """Connect to the host, tell which it is, and see whether all may be made there; HostError if not."""
+def connected(
+    settings: Settings, helm: Path, image: str, progress: Callable[[str], None], files: Path | None = None
+) -> Host:
+    """Connect to the host, tell which it is, and see whether all may be made there; HostError if not.
+
+    `files` as for `HostServer.load`.
+    """
     assert settings.kubeconfig is not None
     assert settings.context is not None
-    server = HostServer.load(settings.kubeconfig, settings.context)
+    server = HostServer.load(settings.kubeconfig, settings.context, files=files)
     namespace = settings.namespace or _named(
         settings.kubeconfig,
         settings.context,

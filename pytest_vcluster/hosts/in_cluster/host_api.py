@@ -29,8 +29,12 @@ class HostServer:
     tls: ssl.SSLContext | None
 
     @classmethod
-    def load(cls, kubeconfig: Path, context: str | None) -> HostServer:
-        """Read `context` (None: the current one) of `kubeconfig`; HostError tells what is wrong with it."""
+    def load(cls, kubeconfig: Path, context: str | None, *, files: Path | None = None) -> HostServer:
+        """Read `context` (None: the current one) of `kubeconfig`; HostError tells what is wrong with it.
+
+        The official client writes certificates and keys that it finds there into files, which it removes at the end of
+        a process that ends by itself: `files` is a folder for them that somebody else removes.
+        """
         from kubernetes import client, config  # noqa: PLC0415 - a second
 
         configuration = client.Configuration()
@@ -40,6 +44,7 @@ class HostServer:
                 context=context,
                 client_configuration=configuration,
                 persist_config=False,
+                temp_file_path=None if files is None else str(files),
             )
         except (config.ConfigException, OSError, ValueError) as error:
             raise HostError(

@@ -49,6 +49,9 @@ async def opened(
         wanted.append(Wanted(Component.KIND, KIND_VERSION))
     found = await binaries.have(wanted, sources, register=register, progress=progress)
     run = directory.parent.name
+    # Of the run, because the client that writes them remembers them for the next backplane.
+    files = directory.parent / "host-credentials"
+    files.mkdir(mode=0o700, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         if settings.host == "kind":
             making = kind.running(
@@ -62,11 +65,11 @@ async def opened(
             )
             cluster = await stack.enter_async_context(making)
             image = await asyncio.to_thread(_image, settings, progress)
-            host = await asyncio.to_thread(_on_kind, cluster, settings, progress)
+            host = await asyncio.to_thread(_on_kind, cluster, settings, progress, files)
         else:
             image = existing.syncer_image(settings)
             helm = found[Component.HELM].path
-            host = await asyncio.to_thread(existing.connected, settings, helm, image, progress)
+            host = await asyncio.to_thread(existing.connected, settings, helm, image, progress, files)
         tools = Tools(
             helm=found[Component.HELM].path,
             syncer_image=image,
@@ -121,8 +124,8 @@ async def telling(tell: Callable[[float], None]) -> AsyncIterator[None]:
         await _ended(ticking)
 
 
-def _on_kind(cluster: kind.KindHost, settings: Settings, progress: Callable[[str], None]) -> Host:
-    server = HostServer.load(cluster.kubeconfig, cluster.context)
+def _on_kind(cluster: kind.KindHost, settings: Settings, progress: Callable[[str], None], files: Path) -> Host:
+    server = HostServer.load(cluster.kubeconfig, cluster.context, files=files)
     namespace = settings.namespace or NAMESPACE
 
     async def have_images(images: Sequence[str]) -> None:
