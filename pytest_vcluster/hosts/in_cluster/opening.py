@@ -77,7 +77,7 @@ async def opened(
             make_keys=key_maker.make_here if begun is None else begun.make,
         )
         if settings.host == "existing" or settings.reuse:
-            await asyncio.to_thread(_swept, host, progress)
+            await asyncio.to_thread(_swept, host, run, progress)
         lease = await stack.enter_async_context(heartbeat.beating(host, run))
         backplane = PodBackplane(settings, directory, host=host, run=run, lease=lease, tools=tools)
         watching = asyncio.create_task(backplane.watch())
@@ -95,9 +95,10 @@ def _image(settings: Settings, progress: Callable[[str], None]) -> str:
     return tag
 
 
-def _swept(host: Host, progress: Callable[[str], None]) -> None:
+def _swept(host: Host, run: str, progress: Callable[[str], None]) -> None:
     with contextlib.closing(host.server.connect(timeout=_SECONDS)) as client:
-        deleted = sweeping.sweep(client, host.namespace, patient=False)
+        deleted = sweeping.sweep_own(client, host.namespace, run)
+        deleted += sweeping.sweep(client, host.namespace, patient=False)
     if deleted:
         progress(f"removed what dead runs left on the host: {', '.join(deleted)}")
 

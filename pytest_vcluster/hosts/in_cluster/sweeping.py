@@ -39,6 +39,14 @@ def sweep(client: Client, namespace: str, *, patient: bool) -> list[str]:
     return [name for run in sorted(suspects) for name in _delete(client, namespace, run, roots)]
 
 
+def sweep_own(client: Client, namespace: str, run: str) -> list[str]:
+    """Delete what a service of this very run has left that was killed; for the one that takes its place, at its start.
+
+    Else its Lease would be in the way, and its clusters live for as long as the run.
+    """
+    return _delete(client, namespace, run, _labelled(client, objects.collection("Service", namespace), run))
+
+
 def run_of(found: Mapping[str, Any]) -> str:
     """The run that an object belongs to."""
     return str((found["metadata"].get("labels") or {}).get(RUN_LABEL, ""))

@@ -83,3 +83,9 @@ def test_what_has_no_lease_goes_only_when_it_was_watched():
 def test_who_may_not_read_what_is_cluster_wide_sweeps_the_rest():
     host = Host(leases=[lease("dead", OLD)], roots=[root("dead", "vc-1")], forbidden=["clusterrole"])
     assert sweeping.sweep(host, "ns", patient=True) == ["service/vc-1"]
+
+
+def test_a_service_that_takes_anothers_place_removes_what_that_has_left_however_fresh_it_is():
+    host = Host(leases=[lease("own", FRESH)], roots=[root("own", "vc-1"), root("alive", "vc-2")])
+    assert sweeping.sweep_own(host, "ns", "own") == ["service/vc-1"]
+    assert host.deleted == ["vc-1", "pytest-vcluster-own"]
