@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -88,6 +89,18 @@ def test_after_ctrl_c(held: Run, left: Callable[[], list[str]]) -> None:
     held.finish()
     assert_gone(left)
     held.assert_nothing_left(within=10)
+
+
+def test_after_the_service_is_killed_its_test_fails_and_a_later_one_runs(
+    held: Run, left: Callable[[], list[str]]
+) -> None:
+    os.kill(held.pid_of("-m pytest_vcluster.service "), signal.SIGKILL)
+    time.sleep(0.3)  # the connection breaks at once; what tells of it may not
+    held.go()
+    text = held.finish(seconds=400)
+    assert "1 passed" in text, text
+    assert "run service of this test's cluster died" in text, text
+    assert_gone(left)
 
 
 def test_after_a_worker_crashed_a_later_test_runs(held: Run, left: Callable[[], list[str]]) -> None:
