@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import errno
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -85,12 +86,15 @@ def relayed(address: str, port: int) -> Iterator[int]:
 
     async def work() -> None:
         try:
-            server = await asyncio.start_server(lambda *ends: _relay(port, *ends), address, 0)
+            # Bound here, because asyncio tells since Python 3.13 that an address can't be had, but no longer why.
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            bound = socket.create_server((address, 0), family=family)
         except OSError as error:
             if error.errno not in _NOT_OURS:
                 raise
             listening.set_result(port)
             return
+        server = await asyncio.start_server(lambda *ends: _relay(port, *ends), sock=bound)
         async with server:
             listening.set_result(server.sockets[0].getsockname()[1])
             await asyncio.Event().wait()
