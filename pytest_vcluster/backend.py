@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 SHUT_DOWN_SECONDS = {"kind": 60.0}
 """By kind of host: Docker takes its time to remove containers."""
 QUICK_SHUT_DOWN_SECONDS = 10.0
-SHUT_DOWN_ELSEWHERE_SECONDS = 40.0
-"""Where clusters are not processes of this machine."""
 EVIDENCE_SECONDS = 10.0
 
 

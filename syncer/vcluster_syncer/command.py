@@ -74,8 +74,8 @@ def _carry(config: Config, *, until_stdin_closes: bool) -> None:
         level=config.log_level.upper(),
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
     )
-    # What is remembered are trees of JSON, which have no cycles: to search them for some, as often as Python does by
-    # default, takes a fifth of all CPU time and stops everything for as long as there is to search.
+    # What is remembered are trees of JSON, which have no cycles. To search them for some, as often as Python does by
+    # default, stops everything for as long as there is to search.
     gc.freeze()
     gc.set_threshold(*_GARBAGE)
     asyncio.run(_run(config, until_stdin_closes=until_stdin_closes))
