@@ -108,8 +108,10 @@ class _Entry(_End):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self.transport is not None
-        self.transport.pause_reading()
-        self._dialing = asyncio.get_running_loop().create_task(self._dial())
+        loop = asyncio.get_running_loop()
+        # Not here: on Python 3.11.2 a transport begins to read after this call even if paused, and what comes is lost.
+        loop.call_soon(self.transport.pause_reading)
+        self._dialing = loop.create_task(self._dial())
 
     async def _dial(self) -> None:
         assert self.transport is not None

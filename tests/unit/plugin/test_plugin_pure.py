@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_vcluster.errors import ManifestError
@@ -37,6 +37,9 @@ def test_a_pinned_version_is_a_full_one() -> None:
     assert pinned_version([]) is None
 
 
+@example("", ".")
+@example("a", "a-")
+@example("a-b", "a--b")
 @given(st.text(), st.text())
 def test_the_folders_of_parameters_differ_as_the_parameters_do(one: str, other: str) -> None:
     folders = {slug(f"tests/test_x.py::test_y[{parameter}]") for parameter in (one, other)}

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import time
+from asyncio import selector_events
 
 import pytest
 
@@ -130,6 +131,35 @@ def test_small_messages_are_not_held_back_on_either_side():
         sockets = [end.transport.get_extra_info("socket") for end in gate._ends]
         assert len(sockets) == 2
         assert all(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets)
+        writer.close()
+        gate.close()
+        server.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_sent_before_the_backend_is_there_waits_on_every_python(monkeypatch):
+    def add_reader_as_python_3_11_2_does(transport, fd, callback):
+        if not transport.is_closing():
+            transport._loop._add_reader(fd, callback)
+
+    monkeypatch.setattr(selector_events._SelectorTransport, "_add_reader", add_reader_as_python_3_11_2_does)
+
+    async def main():
+        server, backend = await echoing()
+        gate = await open_gate(backend, at=backend[0], used_ports=set())
+        loop = asyncio.get_running_loop()
+        dial_backend = loop.create_connection
+
+        async def dial_late(*to, **options):
+            await asyncio.sleep(0.1)  # what this is about
+            return await dial_backend(*to, **options)
+
+        reader, writer = await dial(gate)
+        monkeypatch.setattr(loop, "create_connection", dial_late)
+        writer.write(b"early")
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), 5) == b"early"
         writer.close()
         gate.close()
         server.close()
