@@ -8,16 +8,15 @@ option as they typed it, the value they gave, and what would have been right.
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from pytest_vcluster import option_values
 from pytest_vcluster.errors import SettingsError
+from pytest_vcluster.option_values import Given
 from pytest_vcluster.settings import DEFAULT_NODES, HOSTS, ISOLATION_MODES, KEEPS, NodeShape, Settings
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -28,24 +27,6 @@ OF_KIND = ("reuse", "kind_config", "kind_image")
 
 IN_PODS = ("namespace", "syncer_image")
 """Settings that mean something where virtual clusters are pods of a host cluster."""
-
-TRUE = ("1", "true", "yes", "on")
-FALSE = ("0", "false", "no", "off")
-
-
-class Given(NamedTuple):
-    """A value as somebody gave it, the place they gave it in, and the folder that a relative path in it starts from.
-
-    A tuple, as `Option` is: dataclasses take a millisecond each to define, in every pytest run there is.
-    """
-
-    text: str
-    origin: str
-    base: Path
-
-    def wrong(self, problem: str, *, allowed: str) -> SettingsError:
-        """The error for this value: `problem` reads on after it, `allowed` says what would be right."""
-        return SettingsError(f"{self.origin}: {self.text!r} {problem}. Allowed: {allowed}.")
 
 
 class Option(NamedTuple):
@@ -77,7 +58,7 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("vcluster", "a Kubernetes cluster for every test (pytest-vcluster)")
     for option in OPTIONS:
         text = f"{option.help} (ini: {option.ini}; environment: {option.variable})"
-        if option.parse is _switch:
+        if option.parse is option_values.switch:
             group.addoption(option.flag, dest=option.ini, action="store_const", const="true", help=text)
             parser.addini(option.ini, help=option.help, default=None, type="bool")
         else:
@@ -171,90 +152,6 @@ def _check_host(settings: Settings) -> None:
         check(settings)
 
 
-def _one_of(*allowed: str) -> Callable[[Given], str]:
-    def parse(given: Given) -> str:
-        if given.text not in allowed:
-            raise given.wrong("is not known", allowed=", ".join(allowed))
-        return given.text
-
-    return parse
-
-
-def _versions(given: Given) -> tuple[str, ...]:
-    from pytest_vcluster.toolchain.versions import SUPPORTED_MINORS, resolve_version  # noqa: PLC0415 - start-up time
-
-    allowed = f"one or more of {', '.join(SUPPORTED_MINORS)} or a patch of these, such as {SUPPORTED_MINORS[-1]}.1"
-    parts = given.text.replace(",", " ").split()
-    if not parts:
-        raise given.wrong("holds no version", allowed=allowed)
-    versions: list[str] = []
-    for part in parts:
-        try:
-            version = resolve_version(part)
-        except SettingsError as error:
-            message = f"{given.origin}: {error}"
-            raise SettingsError(message) from error
-        if version not in versions:
-            versions.append(version)
-    return tuple(versions)
-
-
-def _count(given: Given) -> int:
-    if not given.text.isdecimal() or int(given.text) < 1:
-        raise given.wrong("is no number of them", allowed="a whole number from 1 on")
-    return int(given.text)
-
-
-def _seconds(given: Given) -> float:
-    try:
-        seconds = float(given.text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise given.wrong("is no time to wait", allowed="a number of seconds above 0")
-    return seconds
-
-
-def _switch(given: Given) -> bool:
-    if given.text.lower() not in TRUE + FALSE:
-        raise given.wrong("is neither yes nor no", allowed=", ".join(TRUE + FALSE))
-    return given.text.lower() in TRUE
-
-
-def _text(given: Given) -> str:
-    return given.text
-
-
-def _label(given: Given) -> str:
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?", given.text):
-        raise given.wrong("is no such name", allowed="lower case letters, digits and dashes, 42 at most")
-    return given.text
-
-
-def _readable_file(what: str) -> Callable[[Given], Path]:
-    def parse(given: Given) -> Path:
-        path = given.base / Path(given.text).expanduser()
-        if not path.is_file() or not os.access(path, os.R_OK):
-            raise given.wrong("is no file that can be read", allowed=f"the path of {what}")
-        return path
-
-    return parse
-
-
-def _folder(given: Given) -> Path:
-    path = given.base / Path(given.text).expanduser()
-    if path.exists() and not path.is_dir():
-        raise given.wrong("is a file", allowed="the path of a folder, which need not exist yet")
-    return path
-
-
-def _new_file(given: Given) -> Path:
-    path = given.base / Path(given.text).expanduser()
-    if path.is_dir():
-        raise given.wrong("is a folder", allowed="the path of the HTML file to write")
-    return path
-
-
 def _nodes(count: int | None, lines: list[str]) -> tuple[NodeShape, ...]:
     """Nodes described line by line, filled up with plain ones to `count`."""
     described = [_node_line(line, number=number) for number, line in enumerate(lines, start=1) if line]
@@ -289,46 +186,87 @@ def _node_line(line: str, *, number: int) -> object:
 
 
 OPTIONS = (
-    Option(name="host", metavar="|".join(HOSTS), help="where pods run", parse=_one_of(*HOSTS)),
-    Option(name="version", metavar="1.36[,1.37]", help="Kubernetes versions to run every test on", parse=_versions),
+    Option(name="host", metavar="|".join(HOSTS), help="where pods run", parse=option_values.one_of(*HOSTS)),
+    Option(
+        name="version",
+        metavar="1.36[,1.37]",
+        help="Kubernetes versions to run every test on",
+        parse=option_values.versions,
+    ),
     Option(
         name="kubeconfig",
         metavar="FILE",
         help="kubeconfig of an existing host cluster",
-        parse=_readable_file("a kubeconfig file"),
+        parse=option_values.readable_file("a kubeconfig file"),
     ),
-    Option(name="context", metavar="NAME", help="context of the host cluster within its kubeconfig", parse=_text),
+    Option(
+        name="context",
+        metavar="NAME",
+        help="context of the host cluster within its kubeconfig",
+        parse=option_values.text,
+    ),
     Option(
         name="isolation",
         metavar="|".join(ISOLATION_MODES),
         help="whether a test's cluster may be one put back to pristine, or is always a new one",
-        parse=_one_of(*ISOLATION_MODES),
+        parse=option_values.one_of(*ISOLATION_MODES),
     ),
-    Option(name="keep", metavar="|".join(KEEPS), help="which tests' clusters to keep for you", parse=_one_of(*KEEPS)),
+    Option(
+        name="keep",
+        metavar="|".join(KEEPS),
+        help="which tests' clusters to keep for you",
+        parse=option_values.one_of(*KEEPS),
+    ),
     Option(
         name="evidence",
         metavar="DIR",
         help="folder for what a failed test leaves: objects, events, logs (default: pytest's temporary folder)",
-        parse=_folder,
+        parse=option_values.folder,
     ),
-    Option(name="pool", metavar="N", help="clusters at once (default: by cores and free memory)", parse=_count),
-    Option(name="timeout", metavar="S", help="seconds that any one wait may take (default: 60)", parse=_seconds),
-    Option(name="report", metavar="FILE.html", help="write a report of tests and clusters", parse=_new_file),
-    Option(name="offline", metavar="yes|no", help="never use the network for a missing binary", parse=_switch),
-    Option(name="nodes", metavar="N", help="simulated nodes of every cluster (default: 3)", parse=_count),
-    Option(name="namespace", metavar="NAME", help="namespace of the host cluster to make everything in", parse=_label),
-    Option(name="reuse", metavar="NAME", help="kind cluster to share with other runs and leave behind", parse=_label),
+    Option(
+        name="pool", metavar="N", help="clusters at once (default: by cores and free memory)", parse=option_values.count
+    ),
+    Option(
+        name="timeout",
+        metavar="S",
+        help="seconds that any one wait may take (default: 60)",
+        parse=option_values.seconds,
+    ),
+    Option(
+        name="report", metavar="FILE.html", help="write a report of tests and clusters", parse=option_values.new_file
+    ),
+    Option(
+        name="offline", metavar="yes|no", help="never use the network for a missing binary", parse=option_values.switch
+    ),
+    Option(name="nodes", metavar="N", help="simulated nodes of every cluster (default: 3)", parse=option_values.count),
+    Option(
+        name="namespace",
+        metavar="NAME",
+        help="namespace of the host cluster to make everything in",
+        parse=option_values.label,
+    ),
+    Option(
+        name="reuse",
+        metavar="NAME",
+        help="kind cluster to share with other runs and leave behind",
+        parse=option_values.label,
+    ),
     Option(
         name="kind_config",
         metavar="FILE",
         help="kind configuration to add: nodes, patches",
-        parse=_readable_file("a kind configuration file"),
+        parse=option_values.readable_file("a kind configuration file"),
     ),
-    Option(name="kind_image", metavar="IMAGE", help="node image of the kind cluster (default: kind's)", parse=_text),
+    Option(
+        name="kind_image",
+        metavar="IMAGE",
+        help="node image of the kind cluster (default: kind's)",
+        parse=option_values.text,
+    ),
     Option(
         name="syncer_image",
         metavar="IMAGE",
         help="image of the syncer (default: that of this version, built where it is missing)",
-        parse=_text,
+        parse=option_values.text,
     ),
 )
