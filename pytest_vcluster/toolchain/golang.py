@@ -100,6 +100,11 @@ def _ask(command: Path, sources: Sources) -> Go | None:
     return Go(command=command, version=version, switches=switches)
 
 
+COMPILERS_GOGC = "400"
+"""How lazily compilers and linkers collect their garbage, unless the user says. A quarter off the time of a build: etcd
+took 84 s with Go's 100, 63 s with 400 and 57 s with none at all, at up to 400, 370 and 650 MB a process."""
+
+
 def go_environ(sources: Sources, *, temporary: Path | None = None) -> dict[str, str]:
     """The user's environment for `go`, without what would make it build something else than this machine's binary.
 
@@ -108,6 +113,7 @@ def go_environ(sources: Sources, *, temporary: Path | None = None) -> dict[str, 
     env = {name: value for name, value in sources.environ.items() if name not in {"GOOS", "GOARCH", "GOROOT", "GOBIN"}}
     flags = [flag for flag in env.get("GOFLAGS", "").split() if not flag.lstrip("-").startswith(("mod=", "tags="))]
     env |= {"CGO_ENABLED": "0", "GOWORK": "off", "GO111MODULE": "on"}
+    env.setdefault("GOGC", COMPILERS_GOGC)
     if "GOFLAGS" in env:
         env["GOFLAGS"] = " ".join(flags)
     if temporary is not None:

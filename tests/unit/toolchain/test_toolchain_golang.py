@@ -9,7 +9,7 @@ from toolchain_fakes import FAKE_GO, FakeGo, make_fake_go
 
 from pytest_vcluster.errors import ToolchainError
 from pytest_vcluster.toolchain import Component, Source, Sources, Wanted, obtain
-from pytest_vcluster.toolchain.golang import find_go, go_environ
+from pytest_vcluster.toolchain.golang import COMPILERS_GOGC, find_go, go_environ
 
 MakeSources = Callable[..., Sources]
 
@@ -116,3 +116,6 @@ def test_go_gets_the_users_caches_but_not_what_would_change_the_result(
     assert env["CGO_ENABLED"] == "0"
     assert env["GOTMPDIR"] == str(tmp_path)
     assert "GOOS" not in env
+    assert env["GOGC"] == COMPILERS_GOGC
+    environ["GOGC"] = "off"
+    assert go_environ(make_sources())["GOGC"] == "off"
