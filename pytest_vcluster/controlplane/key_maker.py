@@ -10,6 +10,7 @@ whoever began it ends.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -29,7 +30,7 @@ class KeyMaker:
 
     def __init__(self) -> None:
         self._popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
+            [sys.executable, "-P", __file__],  # by its file: `-m` takes 10 ms to find it
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -91,6 +92,7 @@ def make_here(name: str, hosts: Sequence[str]) -> KeyMaterial:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     make_here("nobody", ["localhost"])  # the first ones take longest
+    gc.enable()
     for line in requests:
         request = json.loads(line)
         answers.write(json.dumps(_to_json(make_here(request["name"], request["hosts"]))).encode() + b"\n")
@@ -113,4 +115,5 @@ def _from_json(document: dict[str, Any]) -> KeyMaterial:
 
 
 if __name__ == "__main__":
+    gc.disable()  # while cryptography is imported there is nothing to find
     serve(sys.stdin.buffer, sys.stdout.buffer)

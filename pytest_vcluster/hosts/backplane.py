@@ -2,6 +2,8 @@
 
 The one rule: it lives and dies as a whole. When a shared component ends, nothing that was built on it can be trusted
 any more; the owner is told through `failed`, closes this backplane and opens another.
+
+What is needed only when the first API server is on its way is imported then, by `opening`.
 """
 
 from __future__ import annotations
@@ -14,19 +16,23 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_vcluster.controlplane import custom_resources, etcd, kube_controller_manager, plane, template_store
+from pytest_vcluster.controlplane import etcd, kube_controller_manager, plane, template_store
 from pytest_vcluster.controlplane.component import Death, RunningComponent, Starter, describe_exit
 from pytest_vcluster.controlplane.keys import KeyMaterial
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ProvisionError, VClusterError
-from pytest_vcluster.hosts import binaries, embedded, storage, syncer
+from pytest_vcluster.hosts import binaries, storage
 from pytest_vcluster.hosts.baselines import BaselineStore
-from pytest_vcluster.hosts.virtual import VirtualCluster
 from pytest_vcluster.settings import NodeShape, Settings
 from pytest_vcluster.toolchain import Component, Sources
+
+if TYPE_CHECKING:
+    from pytest_vcluster.hosts import embedded
+    from pytest_vcluster.hosts.virtual import VirtualCluster
 
 
 class EmbeddedBackplane:
@@ -79,6 +85,8 @@ class EmbeddedBackplane:
         }
 
     def _host_facts(self, namespace: str) -> Mapping[str, str]:
+        from pytest_vcluster.hosts import embedded, syncer  # noqa: PLC0415 - see above
+
         # Known before the host is: where its kubeconfig will be.
         return {
             "kind": "embedded",
@@ -112,6 +120,8 @@ class EmbeddedBackplane:
 
             running = plane.running(settings, self._starter, state=state, listening=self._listening)
             async with running as control_plane:
+                from pytest_vcluster.hosts.virtual import VirtualCluster  # noqa: PLC0415 - see above
+
                 cluster = VirtualCluster(
                     control_plane,
                     nodes=nodes,
@@ -170,6 +180,8 @@ class EmbeddedBackplane:
         return await asyncio.shield(self._host)
 
     async def _keep_host(self) -> None:
+        from pytest_vcluster.hosts import embedded  # noqa: PLC0415 - see above
+
         try:
             found = await binaries.have(
                 binaries.wanted_for_host(self._host_version),
@@ -274,6 +286,8 @@ class EmbeddedBackplane:
 
 
 def _serve_all(control_plane: ControlPlane, baseline: Template) -> None:
+    from pytest_vcluster.controlplane import custom_resources  # noqa: PLC0415 - only clusters with a baseline need it
+
     client = control_plane.api()
     try:
         custom_resources.wait_until_served(client, baseline.entries, timeout=control_plane.settings.timeout)

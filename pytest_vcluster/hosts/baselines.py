@@ -14,12 +14,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_vcluster.controlplane.baseline import obstacle, template_of
 from pytest_vcluster.controlplane.networks import ServiceRange
 from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.controlplane.template_store import root_ca
-from pytest_vcluster.hosts.recyclable import Recyclable
+
+if TYPE_CHECKING:
+    from pytest_vcluster.hosts.recyclable import Recyclable
 
 _log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import socket
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_vcluster.hosts.backplane import EmbeddedBackplane
 
 _POLL_SECONDS = 0.005
+_NEEDED_LATER = ("pytest_vcluster.hosts.virtual", "pytest_vcluster.hosts.embedded")
 
 
 @contextlib.asynccontextmanager
@@ -66,15 +68,23 @@ async def opened(
             make_keys=key_maker.make_here if begun is None else begun.make,
         )
         backplane._watch([store], backplane.deaths, backplane.failed)
+        importing = asyncio.create_task(_import_rest(listening))
         try:
             yield backplane
         finally:
             await backplane._close()
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            await asyncio.gather(listening, importing, return_exceptions=True)
     finally:
         store.kill()
         await store.exited
+
+
+async def _import_rest(listening: asyncio.Future[None]) -> None:
+    # By then the first API server is on its way, and this process has nothing to do but to wait for it.
+    await asyncio.shield(listening)
+    for name in _NEEDED_LATER:
+        await asyncio.to_thread(importlib.import_module, name)
 
 
 async def _listening(store: RunningComponent, directory: Path, *, timeout: float) -> None:
