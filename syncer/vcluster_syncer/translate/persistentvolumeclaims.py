@@ -31,7 +31,7 @@ from vcluster_syncer.model import (
     World,
 )
 from vcluster_syncer.naming import host_namespace_of, name_on_host
-from vcluster_syncer.translate import metadata, node_names, static_volumes, volume_names
+from vcluster_syncer.translate import metadata, node_names, volume_matching, volume_names
 from vcluster_syncer.translate.scrub import messages, scrubber
 
 SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
@@ -100,7 +100,7 @@ def to_host(key: Key, virtual: Object, host: Object | None, world: World) -> dic
                 "name": name_on_host(tenant, PERSISTENT_VOLUME_CLAIMS.kind, *used),
                 **({"namespace": there} if there != host_namespace_of(tenant, key.namespace) else {}),
             }
-    if not _is_bound(virtual) and (wish := static_volumes.wish_of(key, virtual, world)):
+    if not _is_bound(virtual) and (wish := volume_matching.wish_of(key, virtual, world)):
         spec["volumeName"] = wish
     users, notes = _annotations(virtual, host, world)
     own = {**virtual, "metadata": {**virtual["metadata"], "annotations": users}}
@@ -230,7 +230,7 @@ def _host_key(host: Object, tenant: Tenant) -> Key | None:
 
 
 def _wakes(item: Object, world: World) -> Iterable[Reference]:
-    yield from static_volumes.wakes(item, world)
+    yield from volume_matching.wakes(item, world)
     # What stands for its volume in the virtual cluster is made from the claim, too.
     key = ownership.virtual_key(item, world.tenant, kind=PERSISTENT_VOLUME_CLAIMS.kind)
     if key is not None and (name := volume_names.of_claim(item, world)):

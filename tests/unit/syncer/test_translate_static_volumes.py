@@ -14,7 +14,7 @@ from vcluster_syncer.model import (
     Key,
 )
 from vcluster_syncer.naming import host_name
-from vcluster_syncer.translate import static_volumes
+from vcluster_syncer.translate import volume_matching
 
 ON = "to_host.persistent_volumes"
 DISK = host_name("vc-a1", "", "disk")
@@ -153,7 +153,7 @@ def test_the_smallest_that_suits_is_taken_and_the_oldest_claim_is_served_first(w
         volume(worlds, name, size)
     for number, name in enumerate(("data", "more")):
         claim(worlds, name)["metadata"]["creationTimestamp"] = f"2026-01-01T00:00:0{number}Z"
-    assert static_volumes.assigned(worlds) == {Key("default", "data"): "small", Key("default", "more"): "large"}
+    assert volume_matching.assigned(worlds) == {Key("default", "data"): "small", Key("default", "more"): "large"}
 
 
 def test_what_was_begun_is_gone_on_with_when_a_better_one_comes(worlds: Worlds) -> None:
@@ -171,7 +171,7 @@ def test_for_a_class_that_waits_for_pods_nothing_is_chosen_here() -> None:
     worlds.put(STORAGE_CLASSES, "", "manual", volumeBindingMode="WaitForFirstConsumer")
     volume(worlds)
     claim(worlds)
-    assert static_volumes.assigned(worlds) == {}
+    assert volume_matching.assigned(worlds) == {}
 
 
 def test_when_its_claim_goes_it_is_released_and_stays_so_until_the_user_frees_it(worlds: Worlds) -> None:
@@ -275,7 +275,7 @@ def test_no_two_claims_get_one_volume_nor_one_claim_two(volumes: list[str], clai
         item["spec"]["claimRef"]["name"] for (kind, _), item in worlds.there.items() if kind == PERSISTENT_VOLUMES
     ]
     assert len(reserved) == len(set(reserved)) == len(volumes)
-    assert len(named & set(reserved)) == len(static_volumes.assigned(worlds))
+    assert len(named & set(reserved)) == len(volume_matching.assigned(worlds))
     wishes = [
         wish
         for (kind, _), item in worlds.there.items()
