@@ -95,7 +95,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("project", "passed", "workers"),
-    [("plain_client", 5, 2), ("networking", 21, 2), ("in_cluster_operator", 14, 0)],
+    [("kopf_operator", 21, 2), ("plain_client", 5, 2), ("networking", 21, 2), ("in_cluster_operator", 14, 0)],
     indirect=["project"],
 )
 def test_an_example_passes(project, passed, workers, reuse):

@@ -41,7 +41,7 @@ def test_a_changed_image_is_rolled_out(vcluster, webapp):
     vcluster.apply(webapp(image="registry.example.org/shop:2.0"))
 
     vcluster.wait("deployment/shop", "jsonpath={.metadata.generation}=2")
-    vcluster.kubectl("rollout", "status", "deployment/shop", "--timeout=30s")
+    vcluster.kubectl("rollout", "status", "deployment/shop", "--timeout=120s")
     (pod,) = [pod for pod in vcluster.get("Pod") if "deletionTimestamp" not in pod["metadata"]]
     assert pod["spec"]["containers"][0]["image"] == "registry.example.org/shop:2.0"
 
@@ -55,7 +55,7 @@ def test_an_app_scales_like_a_deployment(vcluster, webapp):
 
     vcluster.kubectl("scale", "webapp/shop", "--replicas=0")
     vcluster.wait("webapp/shop", "jsonpath={.status.replicas}=0")
-    vcluster.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=shop", "--timeout=30s")
+    vcluster.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=shop", "--timeout=120s")
 
 
 def test_pods_have_the_priority_of_their_app(vcluster, webapp):
@@ -76,7 +76,7 @@ def test_a_deleted_app_leaves_nothing(vcluster, webapp):
     vcluster.wait("priorityclass/default-shop", "delete")
     vcluster.wait("deployment/shop", "delete")
     vcluster.wait("service/shop", "delete")
-    vcluster.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=shop", "--timeout=30s")
+    vcluster.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=shop", "--timeout=120s")
 
 
 def test_a_deleted_namespace_takes_its_apps_along(vcluster, webapp):

@@ -34,7 +34,7 @@ from vcluster_syncer.model import (
     UpdateVirtualStatus,
     World,
 )
-from vcluster_syncer.translate import metadata, mirror, node_names, static_volumes, volume_names
+from vcluster_syncer.translate import metadata, mirror, node_names, static_volumes, volume_matching, volume_names
 
 _MADE_UP: Final = "volumes.vcluster-syncer"
 _ENDED: Final = frozenset({"Released", "Failed"})
@@ -53,11 +53,6 @@ def _record(virtual: Object) -> Mapping[str, Any]:
 def _is_real(world: World) -> bool:
     kind = world.kind(PERSISTENT_VOLUMES)
     return kind is not None and kind.watch_host
-
-
-def _may_write(world: World) -> bool:
-    kind = world.kind(PERSISTENT_VOLUMES)
-    return kind is not None and kind.switch is not None and kind.switch.direction == "to_host"
 
 
 def _claim(key: Key, world: World) -> tuple[Object, Object | None] | None:
@@ -160,7 +155,7 @@ def _remove(key: Key, virtual: Object) -> Sequence[Action]:
 def _policy_to_host(virtual: Object, volume: Object, world: World) -> Sequence[Action]:
     """What becomes of the data may be decided in the virtual cluster, if we may tell the host."""
     once, here, there = _record(virtual).get("policy"), virtual["spec"].get(_POLICY), volume["spec"].get(_POLICY)
-    if not _may_write(world) or once is None or here == once or there != once:
+    if not volume_matching.may_write(world) or once is None or here == once or there != once:
         return ()
     own = volume["metadata"]
     return (PatchHost(PERSISTENT_VOLUMES, own["name"], own["uid"], {"spec": {_POLICY: here}}),)
@@ -238,7 +233,12 @@ def _give_up(volume: Object, world: World) -> Sequence[Action]:
     """Delete a host volume that outlived its claim, once its user has deleted what stood for it."""
     own, spec = volume["metadata"], volume["spec"]
     is_left = _phase(volume) in _ENDED and spec.get(_POLICY) == "Retain"
-    if not is_left or not _may_write(world) or not _is_ours(volume, world) or decide.is_terminating(volume):
+    if (
+        not is_left
+        or not volume_matching.may_write(world)
+        or not _is_ours(volume, world)
+        or decide.is_terminating(volume)
+    ):
         return ()
     if _shown_as(own["name"], world) is not None or volume_names.claim_of(volume, world) is not None:
         return ()
