@@ -25,6 +25,8 @@ _WORKED_BY = (
     {"group": "scheduling.k8s.io", "resources": ["priorityclasses"]},
     {"group": "storage.k8s.io", "resources": ["storageclasses"]},
 )
+# Of which the controller manager remembers what they wanted, by their names.
+_REMEMBERED = ({"group": "autoscaling", "resources": ["horizontalpodautoscalers"]},)
 
 
 def policy() -> dict[str, Any]:
@@ -38,7 +40,7 @@ def policy() -> dict[str, Any]:
             {**noted, "omitStages": done, "verbs": ["get"], "nonResourceURLs": ["/api", "/apis"]},
             # Before anything came of it.
             {**noted, "omitStages": begun, "verbs": list(_WRITES), "resources": list(_DEFINING)},
-            {**noted, "omitStages": done, "verbs": list(_WRITES), "resources": list(_WORKED_BY)},
+            {**noted, "omitStages": done, "verbs": list(_WRITES), "resources": [*_WORKED_BY, *_REMEMBERED]},
             {"level": "None"},
         ],
     }

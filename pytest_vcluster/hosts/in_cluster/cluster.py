@@ -27,7 +27,7 @@ from pytest_vcluster.settings import NodeShape
 _PODS_SECONDS = 60.0
 """Pods that are not ready after so long may never be; then the baseline is as it is."""
 _POLL_SECONDS = 0.1
-_MET = "its controller manager met kinds that are gone"
+_MET = "its controller manager met kinds that are gone, or remembers what autoscalers wanted"
 _REVIVED = "objects of it had ended and are there again, and its controller manager remembers their end"
 PREFIX = "/registry/"
 """Where the API server of a pod keeps everything in the pod's etcd."""

@@ -20,7 +20,7 @@ from vcluster_syncer.recycle import barrier, canaries, canary_objects, rest
 from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
 from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
-from vcluster_syncer.recycle.plain import DEFINITIONS, Plain, is_plain
+from vcluster_syncer.recycle.plain import DEFINITIONS, Plain, is_extended, is_plain
 from vcluster_syncer.recycle.requests import Requests, Unreadable
 from vcluster_syncer.recycle.stored import Baseline, Listing, Outcome, object_of, shown
 from vcluster_syncer.recycle.target import Drained, Limits, Target
@@ -129,7 +129,7 @@ class Recycler:
         back = WayBack(self._etcd, wait, before, leave=_MIRRORED + late)
         try:
             await self._go(back)
-            outdated = self._requests.outdated(redefined=back.redefined)
+            outdated = self._requests.outdated(redefined=back.redefined, measured=is_extended(before))
             with self._step("nodes"):
                 await self._renew_nodes()
             taken = await self.capture()
@@ -180,7 +180,7 @@ class Recycler:
             await asyncio.sleep(self._limits.quiet)
         return Outcome(
             pristine=not restless,
-            outdated=self._requests.outdated(redefined=back.redefined, since=mark),
+            outdated=self._requests.outdated(redefined=back.redefined, measured=is_extended(taken), since=mark),
             restless=restless,
             revived=tuple(sorted(key.decode(errors="replace") for key in back.revived)),
             written=back.written,
@@ -233,7 +233,7 @@ class Recycler:
         reason, outdated = "", False
         try:
             await self._go(back)
-            outdated = self._requests.outdated(redefined=back.redefined)
+            outdated = self._requests.outdated(redefined=back.redefined, measured=is_extended(self._baseline))
             self._requests.begin()
         except _CLOSED as error:
             reason = str(error)

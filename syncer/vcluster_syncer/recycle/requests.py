@@ -3,7 +3,8 @@
 The data store tells what there is. It leaves out two things that the next test may feel: what was there for a while
 and is gone again, and whether the controller manager looked meanwhile at which kinds there are. It looks every 30
 seconds, and makes itself at home with what it finds: it watches each kind, and what keeps to quotas stands still until
-the new watches have begun, which those of a definition that was put away never do.
+the new watches have begun, which those of a definition that was put away never do. And it remembers, by their names,
+how much autoscalers have wanted.
 
 The one rule: what can't be told is taken for the worst.
 """
@@ -21,6 +22,7 @@ from vcluster_syncer.recycle.barrier import SHAPING
 
 _CONTROLLER_MANAGER, _FORGETFUL = "kube-controller-manager/", "/namespace-controller"
 """How the user agents of its parts begin; the one that looks whenever a namespace is deleted keeps nothing."""
+_AUTOSCALERS = "horizontalpodautoscalers"
 _LEAST_ERROR = 300
 
 
@@ -40,6 +42,8 @@ class Noticed:
     """Whether a definition was touched."""
     outdated: bool = False
     """Whether the controller manager looked at which kinds there are after a definition was touched."""
+    autoscaled: bool = False
+    """Whether there was an autoscaler: in its stabilization window the controller manager knows what it wanted."""
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take in one event, https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/."""
@@ -55,6 +59,8 @@ class Noticed:
             # Told before it is answered, and whatever the answer: by then it may have been seen.
             self.collections.add(together)
             self.redefined = True
+        elif plural == _AUTOSCALERS:
+            self.autoscaled = True
         elif event.get("responseStatus", {}).get("code", 0) < _LEAST_ERROR:
             self.collections.add(plural)
             if plural == "namespaces" and event["verb"] == "delete":
@@ -82,24 +88,27 @@ class Requests:
             return 0  # there was nothing to note yet
 
     def news(self) -> Noticed:
-        """Tell what was asked since the last look; `redefined` and `outdated` are the whole lease's."""
-        found = Noticed(redefined=self._lease.redefined, outdated=self._lease.outdated)
+        """Tell what was asked since the last look; `redefined`, `outdated` and `autoscaled` are the whole lease's."""
+        before = self._lease
+        found = Noticed(redefined=before.redefined, outdated=before.outdated, autoscaled=before.autoscaled)
         self._at = self._read(self._at, found)
         self._lease = found
         return found
 
-    def outdated(self, *, redefined: bool, since: int | None = None) -> bool:
-        """Tell whether the controller manager goes by definitions of this lease, or of the time since a `mark`.
+    def outdated(self, *, redefined: bool, measured: bool, since: int | None = None) -> bool:
+        """Tell whether the controller manager goes by what was there in this lease, or in the time since a `mark`.
 
-        Without a log it does if there were any: if they were `redefined`.
+        That are definitions, if there were any (if they were `redefined`), and autoscalers, where they had figures to
+        go by: the cluster's own (it is `measured`), or those that a definition of the lease brought. Without a log it
+        does if it can.
         """
         if self.log is None:
-            return redefined
-        if since is None:
-            return self._lease.outdated
-        found = Noticed()
-        self._read(since, found)
-        return found.outdated
+            return redefined or measured
+        found = self._lease
+        if since is not None:
+            found = Noticed()
+            self._read(since, found)
+        return found.outdated or (found.autoscaled and (measured or found.redefined))
 
     def _read(self, start: int, into: Noticed) -> int:
         """Take in all whole lines from `start` on; tells where they end."""

@@ -155,7 +155,7 @@ class Outcome:
     revived: tuple[str, ...] = ()
     """Objects that were deleted and are back with the uid they had: who saw them end must start anew."""
     outdated: bool = False
-    """Whether the controller manager goes by definitions that were put away: it must be replaced."""
+    """Whether the controller manager goes by definitions or autoscalers that were put away: it must be replaced."""
     restless: str = ""
     """What somebody kept writing while a checkpoint was restored."""
     written: int = 0

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from recycle_parts import KIND, OTHER
+from recycle_parts import KIND, OTHER, SERVED
 from recycler_parts import Bench
-from test_recycle_requests import DEFINED, look, write
+from test_recycle_requests import DEFINED, SCALED, look, write
 from vcluster_syncer.recycle.barrier import NotReached
 from vcluster_syncer.recycle.canaries import is_canary
 
@@ -36,6 +36,25 @@ def test_with_one_only_if_it_looked(tmp_path):
         bench.store.put(KIND)
         note(log, *events)
         assert bench.recycled().outdated is outdated
+
+
+@pytest.mark.parametrize(
+    ("api", "outdated"),
+    [(b'{"spec":{"service":{"name":"x"}}}', True), (b'{"spec":{"group":"apps"}}', False)],
+    ids=["somebody else's", "its own"],
+)
+def test_autoscalers_are_remembered_where_somebody_serves_figures(tmp_path, api, outdated):
+    log = tmp_path / "audit.log"
+    bench = Bench(audit=log)
+    bench.store.put(SERVED, api)
+    assert bench.captured().pristine
+    assert not bench.recycled().outdated
+    note(log, SCALED)
+    assert bench.recycled().outdated is outdated
+    assert not bench.recycled().outdated
+    name = bench.run(bench.recycler.checkpoint())
+    note(log, SCALED)
+    assert bench.run(bench.recycler.restore(name)).outdated is outdated
 
 
 def test_what_it_looks_at_until_all_is_quiet_counts(tmp_path):

@@ -40,7 +40,7 @@ def note(log, *events, end="\n"):
 def outdated(log, *events):
     requests = Requests(log)
     note(log, *events)
-    return requests.news().outdated and requests.outdated(redefined=False)
+    return requests.news().outdated and requests.outdated(redefined=False, measured=False)
 
 
 def test_a_controller_manager_that_looked_after_a_definition_was_touched_is_outdated(log):
@@ -108,10 +108,10 @@ def test_since_a_mark_only_what_came_later_counts(log):
     note(log, DEFINED, look())
     mark = requests.mark()
     requests.news()
-    assert not requests.outdated(redefined=True, since=mark)
+    assert not requests.outdated(redefined=True, measured=False, since=mark)
     note(log, DEFINED, look())
-    assert requests.outdated(redefined=True, since=mark)
-    assert requests.outdated(redefined=False)
+    assert requests.outdated(redefined=True, measured=False, since=mark)
+    assert requests.outdated(redefined=False, measured=False)
 
 
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(log):
@@ -136,8 +136,37 @@ def test_without_a_log_a_touched_definition_is_taken_for_the_worst(redefined):
     requests = Requests(None)
     requests.begin()
     assert requests.news().collections == set()
-    assert requests.outdated(redefined=redefined) is redefined
-    assert requests.outdated(redefined=redefined, since=requests.mark()) is redefined
+    assert requests.outdated(redefined=redefined, measured=False) is redefined
+    assert requests.outdated(redefined=redefined, measured=False, since=requests.mark()) is redefined
+
+
+def test_nor_can_it_tell_without_one_whether_there_were_autoscalers():
+    assert Requests(None).outdated(redefined=False, measured=True)
+
+
+SCALED = write("autoscaling/horizontalpodautoscalers")
+
+
+@pytest.mark.parametrize(
+    ("events", "measured", "expected"),
+    [
+        ([SCALED], True, True),
+        ([SCALED], False, False),
+        ([], True, False),
+        ([SCALED, DEFINED], False, True),
+        ([DEFINED], True, False),
+    ],
+    ids=["by figures", "without figures", "no autoscaler", "by figures of the lease", "only a definition"],
+)
+def test_what_autoscalers_wanted_is_remembered_where_they_had_figures(log, events, measured, expected):
+    requests = Requests(log)
+    mark = requests.mark()
+    note(log, *events)
+    assert requests.news().collections <= {DEFINITIONS}
+    assert requests.outdated(redefined=False, measured=measured) is expected
+    assert requests.outdated(redefined=False, measured=measured, since=mark) is expected
+    requests.begin()
+    assert not requests.outdated(redefined=False, measured=measured)
 
 
 def test_a_log_that_was_begun_anew_can_not_be_read_on(log):
