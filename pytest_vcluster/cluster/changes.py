@@ -23,8 +23,17 @@ from pytest_vcluster.controlplane.http import Unreachable
 from pytest_vcluster.errors import VClusterError
 
 _AT_ONCE = 4
-# Events have a file of their own; component statuses are no objects, and asking for them probes the components.
-_LEFT_OUT = frozenset({("", "events"), ("events.k8s.io", "events"), ("", "componentstatuses")})
+# Events have a file of their own; component statuses are no objects, and asking for them probes the components; nor are
+# figures, for which the host is asked.
+_LEFT_OUT = frozenset(
+    {
+        ("", "events"),
+        ("events.k8s.io", "events"),
+        ("", "componentstatuses"),
+        ("metrics.k8s.io", "nodes"),
+        ("metrics.k8s.io", "pods"),
+    }
+)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _LONGEST_NAME = 200
 

@@ -22,6 +22,8 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 
 # No objects: the server makes them up by probing addresses of the machine, in an order left to chance.
 NOT_STORED = frozenset({"componentstatuses"})
+# Figures of what pods and nodes use at the moment.
+MEASURED = "metrics.k8s.io"
 
 
 class Caller(Protocol):
@@ -72,7 +74,7 @@ def listable(aggregated: Iterable[Object]) -> Iterator[tuple[str, str]]:
                 root = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
                 for resource in version.get("resources") or ():
                     plural = resource["resource"]
-                    if plural not in seen and "list" in (resource.get("verbs") or ()):
+                    if name != MEASURED and plural not in seen and "list" in (resource.get("verbs") or ()):
                         seen.add(plural)
                         yield f"{plural}.{name}" if name else plural, f"{root}/{plural}"
 

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from pytest_vcluster.controlplane.keys import KeyMaterial, KeyPair, SigningKey
+from pytest_vcluster.controlplane.keys import METRICS_SERVER_NAME, KeyMaterial, KeyPair, SigningKey
 
 _ANSWER_SECONDS = 10.0
 
@@ -82,7 +82,7 @@ def make_here(name: str, hosts: Sequence[str]) -> KeyMaterial:
         "front-proxy-ca": front_proxy.pair,
         "front-proxy-client": front_proxy.client("front-proxy-client"),
         "kubelet-ca": kubelets.pair,
-        "kubelet": kubelets.server("kubelet", hosts=hosts),
+        "kubelet": kubelets.server("kubelet", hosts=[*hosts, METRICS_SERVER_NAME]),
         "kubelet-client": kubelets.client("kube-apiserver-kubelet-client"),
         "admin": clients.client("kubernetes-admin", ["system:masters"]),
     }

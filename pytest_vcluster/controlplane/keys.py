@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+METRICS_SERVER_NAME = "host-metrics.kube-system.svc"
+"""What an API server calls the gateway that it passes requests for metrics.k8s.io on to: after the Service that leads
+there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPair:

@@ -1,4 +1,4 @@
-"""What it takes to carry one tenant: its gateway, its sync, its recycler, in this order.
+"""What it takes to carry one tenant: its gateway, its sync, its figures, its recycler, in this order.
 
 The one rule: all or nothing. Whatever fails on the way takes along what was there before.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from vcluster_syncer.config import TenantConfig
 from vcluster_syncer.engine.tenants import Tenants
 from vcluster_syncer.gateway.gateways import Gateways
+from vcluster_syncer.gateway.meters import Meters
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import load
@@ -43,6 +44,7 @@ class Carriage:
     tenants: Tenants
     recyclers: Recyclers
     gateways: Gateways
+    meters: Meters
     owner: OwningService | None = None
     """Who owns what is made on the host; None: nobody."""
 
@@ -62,16 +64,21 @@ class Carriage:
             if config.gateway is not None:
                 await self.gateways.remove(name)
             raise
-        if config.recycle is not None:
-            try:
+        try:
+            if config.metrics is not None:
+                await self.meters.add(name, config.metrics)
+                # Its API server asks at once, so nobody takes a baseline before it knows that it is answered.
+                await self.meters.announce(name, server)
+            if config.recycle is not None:
                 await self.recyclers.add(name, _target(config), server)
-            except BaseException:
-                await self.remove(name)
-                raise
+        except BaseException:
+            await self.remove(name)
+            raise
 
     async def remove(self, name: str) -> None:
         """Stop carrying a tenant; NoSuchTenant."""
         await self.gateways.remove(name)
+        await self.meters.remove(name)
         await self.recyclers.remove(name)
         await self.tenants.remove(name)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from vcluster_syncer.fields import ConfigError, Fields, parse_json
 from vcluster_syncer.isolation import NO_TERMS, Terms
-from vcluster_syncer.model import FakeNode, Tenant
+from vcluster_syncer.model import NODE_METRICS, POD_METRICS, FakeNode, Resource, Tenant
 from vcluster_syncer.pod_options import (
     SERVICE_ACCOUNT_DIRECTORY,
     Heartbeat,
@@ -54,6 +54,16 @@ class GuardedKubelet:
     port: int
     namespace: str = field(repr=False)
     """What it is told in the place of every pod's namespace. A secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Which figures of the host's a virtual API server is told, and where it asks for them."""
+
+    endpoint: EndpointConfig
+    authority: Path
+    """Who signed the endpoint's certificate, PEM text: what the API server is told to trust."""
+    told: tuple[Resource, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +112,8 @@ class TenantConfig:
     """What of the host it is sure of, and what bounds it there."""
     gateway: EndpointConfig | None = None
     """None: there are no logs to be had of its pods, and no way into them."""
+    metrics: MetricsConfig | None = None
+    """None: it has no metrics.k8s.io, but what its users bring."""
 
 
 def load(path: Path) -> Config:
@@ -190,6 +202,7 @@ def parse_description(document: Mapping[str, Any], *, source: str = "tenant") ->
         kubeconfig=Path(virtual.required("kubeconfig")),
         recycle=parse_recycle(fields),
         gateway=_parse_gateway(fields),
+        metrics=_parse_metrics(fields),
         tenant=Tenant(
             name=name,
             host_namespace=fields.required("host_namespace"),
@@ -249,6 +262,20 @@ def _parse_gateway(tenant: Fields) -> EndpointConfig | None:
     if tenant.take("gateway", (dict, type(None)), None) is None:
         return None
     return _parse_endpoint(tenant.mapping("gateway"))
+
+
+def _parse_metrics(tenant: Fields) -> MetricsConfig | None:
+    if tenant.take("metrics", (dict, type(None)), None) is None:
+        return None
+    fields = tenant.mapping("metrics")
+    told = tuple(each for each in (POD_METRICS, NODE_METRICS) if fields.flag(each.plural))
+    if not told:
+        raise ConfigError(f"{fields.source}: pods or nodes must be true; leave {fields.source} out for neither")
+    config = MetricsConfig(
+        endpoint=_parse_endpoint(fields.mapping("endpoint")), authority=Path(fields.required("authority")), told=told
+    )
+    fields.nothing_else()
+    return config
 
 
 def _parse_port(fields: Fields) -> int:

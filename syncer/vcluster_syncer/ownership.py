@@ -25,6 +25,8 @@ EXPORTED: Final = f"{PREFIX}exported"
 """Annotation of a host object that has not the name we would give it: the virtual namespace and name it stands for."""
 CANARY: Final = f"{PREFIX}canary"
 """Label of a virtual object that is made to see whether the API server has caught up: it is not carried."""
+STAYS: Final = f"{PREFIX}stays"
+"""Label of a virtual object that the syncer makes for the virtual API server alone: it is not carried."""
 
 TOKENS_ROLE: Final = "tokens"
 """Role of the Secret a pod's ServiceAccount tokens are kept in."""

@@ -24,6 +24,7 @@ from vcluster_syncer.engine.tenants import Tenants
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.gateway.gateways import Gateways
 from vcluster_syncer.gateway.guarded import guarded
+from vcluster_syncer.gateway.meters import Meters
 from vcluster_syncer.kube import in_cluster, kubeconfig
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.kubeconfig import Server
@@ -66,9 +67,10 @@ async def serve(
                 Tenants.open(around) as tenants,
                 Recyclers.open(tenants, timeout=timing.request) as recyclers,
                 Gateways.open(tenants, host_server) as gateways,
+                Meters.open(tenants, client, timeout=timing.request) as meters,
                 guarded(config.kubelet),
             ):
-                carriage = Carriage(tenants, recyclers, gateways, owner)
+                carriage = Carriage(tenants, recyclers, gateways, meters, owner)
                 startup = keeper = None
                 if config.pod is not None:
                     place = Place(namespace=home, address=in_cluster.variable(environment, "POD_IP"))

@@ -122,7 +122,12 @@ def _api_server(binary: Path, directory: Path, *, name: str, port: int, etcd: st
     authority = pki.CertificateAuthority.new(name)
     serving = authority.server("kube-apiserver", hosts=["127.0.0.1"])
     signing = pki.new_signing_key()
+    front_proxies = pki.CertificateAuthority.new(f"{name}-front-proxy")
+    front_proxy = front_proxies.client("front-proxy-client")
     files = {
+        "front-proxy-ca.crt": front_proxies.certificate,
+        "front-proxy-client.crt": front_proxy.certificate,
+        "front-proxy-client.key": front_proxy.key,
         "tls.crt": serving.certificate,
         "tls.key": serving.key,
         "sa.key": signing.private,
@@ -140,6 +145,13 @@ def _api_server(binary: Path, directory: Path, *, name: str, port: int, etcd: st
         f"--tls-cert-file={directory}/tls.crt",
         f"--tls-private-key-file={directory}/tls.key",
         f"--client-ca-file={directory}/ca.crt",
+        f"--requestheader-client-ca-file={directory}/front-proxy-ca.crt",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={directory}/front-proxy-client.crt",
+        f"--proxy-client-key-file={directory}/front-proxy-client.key",
         f"--service-account-key-file={directory}/sa.pub",
         f"--service-account-signing-key-file={directory}/sa.key",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",

@@ -29,6 +29,8 @@ from vcluster_syncer.model.actions import (
 )
 from vcluster_syncer.model.kinds import Kind, World, no_references, wakes_nobody
 from vcluster_syncer.model.resources import (
+    API_SERVICES,
+    CLUSTER_ROLES,
     CONFIGMAPS,
     CSI_DRIVERS,
     CSI_NODES,
@@ -45,10 +47,12 @@ from vcluster_syncer.model.resources import (
     INGRESSES,
     NAMESPACES,
     NETWORK_POLICIES,
+    NODE_METRICS,
     NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     POD_DISRUPTION_BUDGETS,
+    POD_METRICS,
     PODS,
     PRIORITY_CLASSES,
     REFERENCE_GRANTS,
@@ -70,6 +74,8 @@ from vcluster_syncer.model.tenants import Export, FakeNode, Import, Owner, Part,
 from vcluster_syncer.model.tokens import Token, TokenRequest
 
 __all__ = [
+    "API_SERVICES",
+    "CLUSTER_ROLES",
     "CONFIGMAPS",
     "CSI_DRIVERS",
     "CSI_NODES",
@@ -87,10 +93,12 @@ __all__ = [
     "NAMESPACES",
     "NETWORK_POLICIES",
     "NODES",
+    "NODE_METRICS",
     "PERSISTENT_VOLUMES",
     "PERSISTENT_VOLUME_CLAIMS",
     "PODS",
     "POD_DISRUPTION_BUDGETS",
+    "POD_METRICS",
     "PRIORITY_CLASSES",
     "REFERENCE_GRANTS",
     "RESOURCE_CLAIMS",

@@ -30,6 +30,7 @@ from vcluster_syncer.translate.scrub import scrubber
 
 KUBERNETES: Final = Key("default", "kubernetes")
 """Belongs to the virtual API server itself."""
+_STAY: Final = frozenset({ownership.CANARY, ownership.STAYS})
 
 _ALWAYS = (
     "clusterIP",
@@ -101,7 +102,7 @@ def reconcile(key: Key, virtual: Object | None, host: Object | None, world: Worl
     """Carry a Service, bring the load balancer's addresses back, and have it where else it is to be."""
     if not key.namespace:
         return service_exports.end(key, host, world)
-    if key == KUBERNETES or (virtual is not None and ownership.CANARY in ownership.labels_of(virtual)):
+    if key == KUBERNETES or (virtual is not None and _STAY & ownership.labels_of(virtual).keys()):
         return ()
 
     def spec(exported: Object) -> Object:

@@ -55,6 +55,11 @@ def test_each_kind_is_listed_once_in_the_version_its_group_prefers():
     ]
 
 
+def test_figures_are_no_state():
+    measured = group("metrics.k8s.io", v1beta1=[resource("pods", "get", "list"), resource("nodes", "get", "list")])
+    assert list(listable([{"items": [measured]}])) == []
+
+
 def test_everything_is_read():
     state = read(Server())
     assert state.objects == {

@@ -5,7 +5,7 @@ import pytest
 from vcluster_syncer.config import load, parse_config, parse_tenant
 from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.isolation import Terms
-from vcluster_syncer.model import FakeNode
+from vcluster_syncer.model import NODE_METRICS, POD_METRICS, FakeNode
 
 CONFIG = {"host": {"kubeconfig": "/k"}, "admin": {"unix": "/s"}, "patrol_seconds": 60, "log_level": "debug"}
 TENANT = {
@@ -16,6 +16,19 @@ TENANT = {
     "cluster_domain": "example.local",
     "kubernetes_service_ip": "10.0.0.1",
     "dns_service_ip": None,
+}
+
+
+METRICS = {
+    "pods": True,
+    "authority": "/a",
+    "endpoint": {
+        "address": "127.0.0.1",
+        "port": 10251,
+        "certificate": "/c",
+        "key": "/k",
+        "client_authority": "/front-proxy",
+    },
 }
 
 
@@ -179,9 +192,33 @@ def test_which_services_of_a_tenant_are_on_the_host_by_name():
         ({"nodes": {"mode": "borrowed"}}, "mode must be private, shared or fake, it is 'borrowed'"),
         ({"drain": "later"}, "tenant: drain must be wait or background, it is 'later'"),
         ({"dns_service_ip": 5}, "dns_service_ip must be str or null"),
+        ({"metrics": {}}, "tenant.metrics: pods or nodes must be true; leave tenant.metrics out for neither"),
+        ({"metrics": {"pods": "yes"}}, "tenant.metrics: pods must be true or false, it is 'yes'"),
+        ({"metrics": {"pods": True}}, "tenant.metrics: endpoint must be an object"),
+        ({"metrics": {**METRICS, "authority": ""}}, "tenant.metrics: authority is missing"),
+        ({"metrics": {**METRICS, "hosts": 1}}, "tenant.metrics: unknown hosts"),
         ({"color": "red"}, "unknown color"),
     ],
 )
 def test_what_is_wrong_with_a_tenant_is_told_by_field(changes, error):
     with pytest.raises(ConfigError, match=error):
         tenant(**changes)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({}, (POD_METRICS,)),
+        ({"nodes": True}, (POD_METRICS, NODE_METRICS)),
+        ({"pods": False, "nodes": True}, (NODE_METRICS,)),
+    ],
+)
+def test_which_figures_are_told_is_chosen(chosen, told):
+    metrics = tenant(metrics={**METRICS, **chosen}).metrics
+    assert metrics.told == told
+    assert (metrics.authority, metrics.endpoint.client_authority) == (Path("/a"), Path("/front-proxy"))
+
+
+def test_by_default_none_are():
+    assert tenant().metrics is None
+    assert tenant(metrics=None).metrics is None

@@ -121,7 +121,7 @@ def ask():
                 socket = Path(directory) / "admin.sock"
                 async with (
                     Gateways.open(behind, Server(url="https://127.0.0.1:1")) as gateways,
-                    admin.served(Carriage(behind, behind, gateways), admin.Doors(socket=socket)),
+                    admin.served(Carriage(behind, behind, gateways, gateways), admin.Doors(socket=socket)),
                     aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(socket))) as session,
                     session.request(method, f"http://it{path}", data=io.BytesIO(body)) as response,
                 ):

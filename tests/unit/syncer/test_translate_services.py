@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from syncer_worlds import Worlds, tenant
+from vcluster_syncer.gateway import metrics_objects
 from vcluster_syncer.model import ENDPOINT_SLICES, PODS, SERVICES, DeleteHost, Key, Refuse
 from vcluster_syncer.naming import host_name
 from vcluster_syncer.recycle.canary_objects import node_port_service
@@ -218,3 +219,10 @@ class TestEndpointSlices:
         found = self.carried(worlds)
         assert found is not None
         assert not found.get("endpoints")
+
+
+def test_the_one_that_leads_the_api_server_to_figures_stays_here(worlds: Worlds) -> None:
+    resource, made = metrics_objects.wanted(address="127.0.0.1", port=1, authority=b"")[0]
+    own = made["metadata"]
+    worlds.put(resource, own["namespace"], own["name"], metadata={"labels": own["labels"]}, spec=made["spec"])
+    assert worlds.look(SERVICES, Key(own["namespace"], own["name"])) == ()
