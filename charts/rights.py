@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, Kind
+from vcluster_syncer.model import CONFIGMAPS, CSI_STORAGE_CAPACITIES, NODE_METRICS, POD_METRICS, Kind
 from vcluster_syncer.switches import as_rbac, host_rules
 from vcluster_syncer.tenant_options import IMPORTED, import_rules
-from vcluster_syncer.translate import KINDS
+from vcluster_syncer.translate import KINDS, figures
 
 FILE = Path(__file__).parent / "vcluster" / "files" / "rights.yaml"
 _IN_VALUES = {CONFIGMAPS: "configMaps", CSI_STORAGE_CAPACITIES: "csiStorageCapacities"}
@@ -42,6 +42,8 @@ def rights() -> Mapping[str, Mapping[str, Any]]:
         name = f"imports.{_IN_VALUES.get(resource, resource.plural)}"
         # In the namespaces that are named.
         made[name] = as_rbac(host_rules((), import_rules(resource)))
+    for resource in (POD_METRICS, NODE_METRICS):
+        made[f"metrics.{resource.plural}"] = as_rbac(figures.host_rules((resource,)))
     return dict(sorted(made.items()))
 
 

@@ -12,11 +12,13 @@ import vcluster_syncer
 import yaml
 from chart_cases import NAME, NAMESPACE, PLUGIN, containers, names, one, rendered, run_helm
 from cryptography import x509
+from vcluster_syncer.config import parse_description
 from vcluster_syncer.translate import KINDS
 
 from pytest_vcluster.controlplane import audit, etcd, kube_apiserver, kube_controller_manager, kube_scheduler
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import GO_ENVIRONMENT, Component
+from pytest_vcluster.controlplane.keys import METRICS_SERVER_NAME
 from pytest_vcluster.errors import ProvisionError
 from pytest_vcluster.hosts.chart import chart_folder
 from pytest_vcluster.toolchain.versions import KNOWN_PATCH
@@ -284,6 +286,25 @@ def test_what_the_plugins_syncer_is_told(plugins):
     }
 
 
+def test_what_the_syncer_is_told_of_figures(plugins):
+    assert "metrics" not in configuration(plugins)["pod"]["tenant"]
+    tenant = configuration(rendered({**PLUGIN, "metrics": {"pods": True}}))["pod"]["tenant"]
+    assert tenant["metrics"] == {
+        "pods": True,
+        "nodes": False,
+        # Who signed the certificate, and who signs those of whoever may ask.
+        "authority": "/etc/vcluster/pki/kubelet-ca.crt",
+        "endpoint": {
+            "address": "127.0.0.1",
+            "port": 10251,
+            "certificate": "/etc/vcluster/pki/kubelet.crt",
+            "key": "/etc/vcluster/pki/kubelet.key",
+            "client_authority": "/etc/vcluster/pki/front-proxy-ca.crt",
+        },
+    }
+    assert parse_description({**tenant, "host_namespace": NAMESPACE, "recycle": None}).metrics is not None
+
+
 def test_a_store_that_is_not_an_etcd_of_its_own_can_not_be_recycled():
     for values in ({"mode": "sqlite"}, {"mode": "external", "external": {"endpoints": ["http://etcd:2379"]}}):
         pod = configuration(rendered({"store": values}))["pod"]
@@ -350,6 +371,9 @@ def test_the_certificates_of_a_standalone_cluster_are_for_its_names(standalone):
         names.get_values_for_type(x509.DNSName)
     )
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(files["server-ca.crt"].encode()))
+    kubelet = x509.load_pem_x509_certificate(files["kubelet.crt"].encode())
+    kubelets_names = kubelet.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert METRICS_SERVER_NAME in kubelets_names.get_values_for_type(x509.DNSName)
     token = json.loads(files["kubeconfig"])["users"][0]["user"]["token"]
     assert f'{token},kubernetes-admin,kubernetes-admin,"system:masters"\n' in files["tokens.csv"]
     people = one(standalone, "Secret", f"{NAME}-kubeconfig")["data"]
@@ -390,6 +414,8 @@ def test_names_of_the_cluster_are_never_cached(standalone):
         ({"store": {"mode": "mysql"}}, "store/mode"),
         ({"nodes": {"mode": "private"}}, "nodes/mode"),
         ({"sync": {"toHost": {"pods": False}}}, "pods"),
+        ({"metrics": {"pods": "yes"}}, "metrics/pods"),
+        ({"metrics": {"services": True}}, "services"),
         ({"sync": {"toHost": {"ingresses": "yes"}}}, "ingresses"),
         ({"serviceCIDR": "10.96.0.0/30"}, "serviceCIDR"),
         ({"pod": {"terminationGracePeriodSeconds": 30}}, "terminationGracePeriodSeconds"),

@@ -75,6 +75,32 @@ def test_the_chart_grants_exactly_what_its_syncer_needs(chosen, nodes):
     assert rights(rendered({"certificates": {"secret": "pki"}, **values_of(chosen, nodes)})) == needed(chosen, nodes)
 
 
+POD_FIGURES = {("Role", "metrics.k8s.io", "pods", verb, ()) for verb in ("get", "list")}
+NODE_FIGURES = {("ClusterRole", "metrics.k8s.io", "nodes", verb, ()) for verb in ("get", "list")}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "added"),
+    [
+        ({"pods": True}, POD_FIGURES),
+        ({"nodes": True}, NODE_FIGURES),
+        ({"pods": True, "nodes": True}, POD_FIGURES | NODE_FIGURES),
+        ({"pods": False, "nodes": False}, set()),
+    ],
+)
+def test_figures_are_a_right_of_their_own(tmp_path, metrics, added):
+    objects = rendered({"metrics": metrics})
+    assert rights(objects) - rights(rendered()) == added
+    path = tmp_path / "syncer.json"
+    path.write_text(one(objects, "ConfigMap", f"{NAME}-syncer")["data"]["syncer.json"])
+    assert {(*rule, ()) for *rule, _ in rights(objects)} == printed_rules(path)
+
+
+def test_where_every_namespace_has_its_own_figures_are_read_in_all():
+    everywhere = {("ClusterRole", *rest) for _, *rest in POD_FIGURES}
+    assert everywhere <= rights(rendered({"metrics": {"pods": True}, "sync": {"toHost": {"namespaces": True}}}))
+
+
 def test_by_default_nothing_is_granted_outside_the_namespace():
     assert {scope for scope, *_ in rights(rendered())} == {"Role"}
 

@@ -24,6 +24,18 @@
     "certificate" (printf "%s/kubelet.crt" $pki)
     "key" (printf "%s/kubelet.key" $pki)
     "client_authority" (printf "%s/kubelet-ca.crt" $pki)) -}}
+{{- if or .Values.metrics.pods .Values.metrics.nodes -}}
+{{- $_ := set $tenant "metrics" (dict
+  "pods" .Values.metrics.pods
+  "nodes" .Values.metrics.nodes
+  "authority" (printf "%s/kubelet-ca.crt" $pki)
+  "endpoint" (dict
+    "address" "127.0.0.1"
+    "port" 10251
+    "certificate" (printf "%s/kubelet.crt" $pki)
+    "key" (printf "%s/kubelet.key" $pki)
+    "client_authority" (printf "%s/front-proxy-ca.crt" $pki))) -}}
+{{- end -}}
 {{- if .Values.sync.toHost.namespaces -}}
 {{- $_ := set $tenant "namespaces" (dict "mode" "each" "pattern" .Values.namespaces.pattern) -}}
 {{- end -}}

@@ -98,7 +98,7 @@ class PodBackplane:
             directory=self._directory / f"vc-{secrets.token_hex(4)}",
         )
         await self._have_images(making)
-        name = await asyncio.to_thread(templates.file_name, version, chart_folder())
+        name = await asyncio.to_thread(templates.file_name, version, chart_folder(), metrics=self._host.metrics)
         start = await asyncio.to_thread(self._template, name)
         store = BaselineStore(self._tools.cache, name, self._baselines)
         laid = await asyncio.to_thread(store.find, baseline) if baseline else None

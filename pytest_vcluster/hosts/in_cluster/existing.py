@@ -19,7 +19,7 @@ from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.errors import ApiError, HostError, SettingsError
 from pytest_vcluster.hosts import chart
 from pytest_vcluster.hosts.in_cluster import objects, rights, sweeping
-from pytest_vcluster.hosts.in_cluster.host import Host, service_range
+from pytest_vcluster.hosts.in_cluster.host import Host, service_range, tells_metrics
 from pytest_vcluster.hosts.in_cluster.host_api import HostServer
 from pytest_vcluster.settings import Settings
 
@@ -63,7 +63,7 @@ def connected(
         lacking = rights.missing(client, namespace, needed(settings.versions[0], helm, image, namespace))
         if lacking:
             raise rights.refusal(lacking, where=f"context {settings.context}", namespace=namespace)
-        found = service_range(client, namespace)
+        found, metrics = service_range(client, namespace), tells_metrics(client, namespace)
     return Host(
         kind="existing",
         server=server,
@@ -74,6 +74,7 @@ def connected(
         service_range=found,
         node_names=(),
         nodes=_NODES,
+        metrics=metrics,
         addresses=(),
         way_back="",
         have_images=_pulled_by_nodes,
@@ -110,6 +111,8 @@ def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rig
         keys="keys",
         seed="",
         nodes=_NODES,
+        # Looked at by itself: without it a run has all but figures.
+        metrics=False,
         lease="lease",
         syncer_image=image,
     )

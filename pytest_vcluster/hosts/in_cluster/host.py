@@ -13,7 +13,9 @@ from pathlib import Path
 
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.errors import ApiError, HostError
+from pytest_vcluster.hosts.in_cluster import rights
 from pytest_vcluster.hosts.in_cluster.host_api import HostServer
+from pytest_vcluster.hosts.in_cluster.rights import Right
 
 _NOT_AN_ADDRESS_OF_ANY_RANGE = "0.0.0.0"  # noqa: S104 - nothing is bound to it
 _RANGE = re.compile(r"range of valid IPs is ([0-9a-f.:]+/[0-9]+)")
@@ -36,12 +38,23 @@ class Host:
     """Names of its nodes, as far as they may be read."""
     nodes: str
     """How virtual clusters see nodes: `shared` where they may be read, else `fake`."""
+    metrics: bool
+    """Whether it tells what pods use (metrics.k8s.io), and virtual clusters may be told."""
     addresses: Sequence[str]
     """Addresses of nodes that are reached directly from here; without any, all goes through the API server."""
     way_back: str
     """The address at which pods reach servers of this machine; empty if they don't."""
     have_images: Callable[[Sequence[str]], Awaitable[None]]
     """Sees to it that nodes have images; where nodes pull themselves it does nothing."""
+
+
+def tells_metrics(client: Client, namespace: str) -> bool:
+    """Whether the host tells what pods use, and lets us grant that right on; blocks for three requests at most."""
+    try:
+        client.call("GET", "/apis/metrics.k8s.io/v1beta1")
+    except ApiError:
+        return False
+    return not rights.missing(client, namespace, [Right("metrics.k8s.io", "pods", verb) for verb in ("get", "list")])
 
 
 def service_range(client: Client, namespace: str) -> str:

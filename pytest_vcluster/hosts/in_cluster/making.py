@@ -203,6 +203,7 @@ class Making:
             keys=self._keys,
             seed=self._seeds if seed else "",
             nodes=self._host.nodes,
+            metrics=self._host.metrics,
             lease=self._lease,
             syncer_image=self._tools.syncer_image,
         )

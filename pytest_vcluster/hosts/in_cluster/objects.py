@@ -53,10 +53,14 @@ def values(
     keys: str,
     seed: str,
     nodes: str,
+    metrics: bool,
     lease: str,
     syncer_image: str,
 ) -> dict[str, Any]:
-    """The chart's values of one virtual cluster; `keys` and `seed` name Secrets, `lease` the Lease of the run."""
+    """The chart's values of one virtual cluster; `keys` and `seed` name Secrets, `lease` the Lease of the run.
+
+    With `metrics` it is told what its pods use, and its nodes, where these may be read.
+    """
     return {
         "version": version,
         "labels": dict(labels),
@@ -68,6 +72,7 @@ def values(
         "nodes": {"mode": nodes},
         # What real nodes have to offer can be asked for where it may be read.
         "sync": {"fromHost": {"storageClasses": nodes == "shared"}},
+        "metrics": {"pods": metrics, "nodes": metrics and nodes == "shared"},
         # A recycler needs the history, and no cluster of a test lives long.
         "store": {"compactionInterval": "0"},
         "heartbeat": {"lease": lease},

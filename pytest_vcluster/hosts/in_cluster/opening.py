@@ -19,7 +19,7 @@ from pytest_vcluster.errors import ApiError
 from pytest_vcluster.hosts import binaries, kind
 from pytest_vcluster.hosts.in_cluster import existing, heartbeat, sweeping
 from pytest_vcluster.hosts.in_cluster.backplane import PodBackplane, Tools
-from pytest_vcluster.hosts.in_cluster.host import Host, service_range
+from pytest_vcluster.hosts.in_cluster.host import Host, service_range, tells_metrics
 from pytest_vcluster.hosts.in_cluster.host_api import HostServer
 from pytest_vcluster.images import syncer as syncer_images
 from pytest_vcluster.settings import Settings
@@ -157,6 +157,7 @@ def _on_kind(cluster: kind.KindHost, settings: Settings, progress: Callable[[str
             service_range=service_range(client, namespace),
             node_names=[node.name for node in cluster.nodes],
             nodes="shared",
+            metrics=tells_metrics(client, namespace),
             addresses=[node.address for node in cluster.nodes] if cluster.direct else [],
             way_back=cluster.way_back or "",
             have_images=have_images,

@@ -1,7 +1,7 @@
 """States for new pods to begin with, made by the first one of their version and kept for all later runs.
 
 The one rule: a state that is not there costs two seconds, never an error. It belongs to one version and one chart, and
-its name tells both.
+its name tells both; where the host tells figures, it has the API for them in it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _OF_ONE_POD = (b"endpointslices/", b"services/endpoints/")
 """They tell where the pod is; the syncer writes them at every start."""
 
 
-def file_name(version: str, chart: Path) -> str:
-    """The name of the state for clusters of `version` that are made by `chart` as it is now."""
-    digest = hashlib.sha256()
+def file_name(version: str, chart: Path, *, metrics: bool) -> str:
+    """The name of the state for clusters of `version` that are made by `chart` as it is now, with `metrics` or not."""
+    digest = hashlib.sha256(b"metrics\0" if metrics else b"")
     for path in sorted(chart.rglob("*")):
         if path.is_file():
             digest.update(f"{path.relative_to(chart)}\0".encode() + path.read_bytes() + b"\0")

@@ -8,7 +8,9 @@ import random
 import pytest
 
 from pytest_vcluster.controlplane import key_maker
-from pytest_vcluster.hosts.in_cluster import files, objects
+from pytest_vcluster.errors import ApiError
+from pytest_vcluster.hosts.in_cluster import files, objects, templates
+from pytest_vcluster.hosts.in_cluster.host import tells_metrics
 
 READ_BY_THE_CHART = {
     "admin-api-ca.crt", "admin-api.crt", "admin-api.key", "apiserver.crt", "apiserver.key", "client-ca.crt",
@@ -85,3 +87,55 @@ def test_collections():
     assert objects.collection("ClusterRole", "ns") == "/apis/rbac.authorization.k8s.io/v1/clusterroles"
     with pytest.raises(KeyError):
         objects.collection("Deployment", "ns")
+
+
+def values(**changes):
+    told = {
+        "version": "v1.36.4", "labels": {}, "service_range": "10.96.0.0/24", "kubernetes_ip": "10.96.0.1",
+        "dns_ip": "10.96.0.10", "node_ports": False, "keys": "k", "seed": "s", "nodes": "fake", "metrics": False,
+        "lease": "l", "syncer_image": "i",
+    }  # fmt: skip
+    return objects.values(**{**told, **changes})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "nodes", "told"),
+    [
+        (False, "shared", {"pods": False, "nodes": False}),
+        (True, "shared", {"pods": True, "nodes": True}),
+        # What nodes use is read with a right that goes beyond the namespace.
+        (True, "fake", {"pods": True, "nodes": False}),
+    ],
+)
+def test_figures_are_told_where_the_host_has_them(metrics, nodes, told):
+    assert values(metrics=metrics, nodes=nodes)["metrics"] == told
+
+
+class Measuring:
+    """A host with a metrics server or without, that allows to read its figures or doesn't."""
+
+    def __init__(self, *, status, allowed):
+        self.status = status
+        self.allowed = allowed
+
+    def call(self, method, path, body=None):
+        if body is None:
+            if self.status != 200:
+                raise ApiError("no", status=self.status, reason="", method=method, path=path)
+            return {}
+        asked = body["spec"]["resourceAttributes"]
+        assert (asked["group"], asked["resource"], asked["namespace"]) == ("metrics.k8s.io", "pods", "team")
+        return {"status": {"allowed": self.allowed}}
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed", "expected"), [(200, True, True), (200, False, False), (404, True, False), (503, True, False)]
+)
+def test_a_host_tells_figures_if_it_has_them_and_lets_us_hand_them_on(status, allowed, expected):
+    assert tells_metrics(Measuring(status=status, allowed=allowed), "team") is expected
+
+
+def test_a_state_with_figures_is_another_than_one_without(tmp_path):
+    (tmp_path / "Chart.yaml").write_text("name: x")
+    named = {templates.file_name("v1.36.4", tmp_path, metrics=metrics) for metrics in (True, False)}
+    assert len(named) == 2
