@@ -20,7 +20,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from pytest_vcluster.controlplane.keys import METRICS_SERVER_NAME, KeyMaterial, KeyPair, SigningKey
+from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER, METRICS_SERVER_NAME, KeyMaterial, KeyPair, SigningKey
 
 _ANSWER_SECONDS = 10.0
 
@@ -85,6 +85,7 @@ def make_here(name: str, hosts: Sequence[str]) -> KeyMaterial:
         "kubelet": kubelets.server("kubelet", hosts=[*hosts, METRICS_SERVER_NAME]),
         "kubelet-client": kubelets.client("kube-apiserver-kubelet-client"),
         "admin": clients.client("kubernetes-admin", ["system:masters"]),
+        "controller-manager": clients.client(CONTROLLER_MANAGER, ["system:masters"]),
     }
     return KeyMaterial(pairs=pairs, signing=new_signing_key())
 

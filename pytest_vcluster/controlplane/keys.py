@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+"""As whom the controller manager asks; the API server's audit policy goes by it. It is Kubernetes' own name for it, but
+with all rights: it works in the place of its controllers' ServiceAccounts."""
 METRICS_SERVER_NAME = "host-metrics.kube-system.svc"
 """What an API server calls the gateway that it passes requests for metrics.k8s.io on to: after the Service that leads
 there."""

@@ -22,7 +22,7 @@ from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.keys import KeyMaterial, KeyPair
+from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER, KeyMaterial, KeyPair
 from pytest_vcluster.errors import ProvisionError, Timeout
 
 _POLL_SECONDS = 0.01
@@ -56,6 +56,11 @@ class PlaneSettings:
     def pki(self) -> Path:
         """Where its certificates and keys are."""
         return self.directory / "pki"
+
+    @property
+    def controller_manager_kubeconfig(self) -> Path:
+        """Where that of its controller manager is."""
+        return self.directory / "controller-manager.kubeconfig"
 
     @property
     def etcd_prefix(self) -> str:
@@ -157,7 +162,7 @@ async def running(
             settings.controller_manager_binary,
             kube_controller_manager.Settings(
                 name=settings.name,
-                kubeconfig=plane.kubeconfig,
+                kubeconfig=settings.controller_manager_kubeconfig,
                 pki=settings.pki,
                 controllers=settings.controllers,
                 hostpath_provisioner=settings.hostpath_provisioner,
@@ -188,12 +193,18 @@ def _prepare(settings: PlaneSettings) -> ControlPlane:
         write_private(settings.audit_policy, json.dumps(audit.policy()))
     servers, admin = material.pairs["server-ca"], material.pairs["admin"]
     config = settings.directory / "kubeconfig"
-    write_private(
-        config,
-        kubeconfig.render(
-            name=settings.name, server=address.url, certificate_authority=servers.certificate, client=admin
-        ),
-    )
+    for path, client, user in (
+        (config, admin, "admin"),
+        (settings.controller_manager_kubeconfig, material.pairs["controller-manager"], CONTROLLER_MANAGER),
+    ):
+        text = kubeconfig.render(
+            name=settings.name,
+            server=address.url,
+            certificate_authority=servers.certificate,
+            client=client,
+            user=user,
+        )
+        write_private(path, text)
     return ControlPlane(
         settings=settings,
         address=address,

@@ -4,6 +4,8 @@ Each test does something to the same cluster, has it recycled, and looks at it t
 What all of them check is in `pristine`: nothing the API tells differs from what it told when the cluster was fresh.
 """
 
+import socket
+import threading
 import time
 
 import pytest
@@ -185,6 +187,41 @@ def test_api_services(cluster):
     assert cluster.recycle() == ""
     assert cluster.status("GET", "/apis/metrics.example.com/v1") == 404
     pristine(cluster)
+
+
+def ask_about_pods(cluster, server):
+    """Have a webhook at `server` asked about each new pod, and a controller manager that waits for its answer."""
+    url = f"https://127.0.0.1:{server.getsockname()[1]}/"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    changes = {"clientConfig": {"url": url}, "rules": [rule], "failurePolicy": "Ignore", "timeoutSeconds": 20}
+    made = webhooks("slow")
+    made["webhooks"][0] |= changes
+    cluster.call("POST", f"{ADMISSION}/validatingwebhookconfigurations", made)
+    path, probe = f"{CORE}/pods?dryRun=All", {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c"}]}}
+    probe["spec"]["containers"][0]["image"] = "none.invalid/x"
+    server.settimeout(20)
+    asking = threading.Thread(target=cluster.status, args=("POST", path, probe))
+    asking.start()
+    server.accept()[0].close()  # the API server knows the webhook now
+    asking.join()
+    cluster.call("POST", "/apis/apps/v1/namespaces/default/replicasets", deployment("held-up", replicas=1))
+    return server.accept()[0]
+
+
+def test_a_controller_that_waits_for_a_webhook(place):
+    with (
+        place.cluster() as cluster,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ask_about_pods(cluster, server),
+    ):
+        assert cluster.recycle() == f"its controller manager waits for an answer: create {CORE}/pods"
+
+
+def test_a_controller_that_gets_its_answer_when_all_is_put_back(cluster):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = ask_about_pods(cluster, server)
+        threading.Timer(0.7, held.close).start()
+        pristine(cluster)
 
 
 @pytest.mark.parametrize("kind", ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"])

@@ -18,7 +18,7 @@ from vcluster_syncer.translate import KINDS
 from pytest_vcluster.controlplane import audit, etcd, kube_apiserver, kube_controller_manager, kube_scheduler
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import GO_ENVIRONMENT, Component
-from pytest_vcluster.controlplane.keys import METRICS_SERVER_NAME
+from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER, METRICS_SERVER_NAME
 from pytest_vcluster.errors import ProvisionError
 from pytest_vcluster.hosts.chart import chart_folder
 from pytest_vcluster.toolchain.versions import KNOWN_PATCH
@@ -120,7 +120,7 @@ def test_components_are_told_what_the_embedded_ones_are(version):
             Path("kube-controller-manager"),
             kube_controller_manager.Settings(
                 name=NAME,
-                kubeconfig=kubeconfig,
+                kubeconfig=PKI / "controller-manager.kubeconfig",
                 pki=PKI,
                 controllers=kube_controller_manager.virtual_controllers(version),
             ),
@@ -362,7 +362,7 @@ def test_the_certificates_of_a_standalone_cluster_are_for_its_names(standalone):
         *("kubelet-ca.crt", "kubelet-client.crt", "kubelet-client.key", "kubelet.crt", "kubelet.key"),
         *("service-accounts.key", "service-accounts.pub"),
         *("admin-api-ca.crt", "admin-api.crt", "admin-api.key"),
-        *("kubeconfig", "coredns.kubeconfig", "tokens.csv"),
+        *("kubeconfig", "controller-manager.kubeconfig", "coredns.kubeconfig", "tokens.csv"),
     }
     certificate = x509.load_pem_x509_certificate(files["apiserver.crt"].encode())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -376,6 +376,8 @@ def test_the_certificates_of_a_standalone_cluster_are_for_its_names(standalone):
     assert METRICS_SERVER_NAME in kubelets_names.get_values_for_type(x509.DNSName)
     token = json.loads(files["kubeconfig"])["users"][0]["user"]["token"]
     assert f'{token},kubernetes-admin,kubernetes-admin,"system:masters"\n' in files["tokens.csv"]
+    token = json.loads(files["controller-manager.kubeconfig"])["users"][0]["user"]["token"]
+    assert f'{token},{CONTROLLER_MANAGER},{CONTROLLER_MANAGER},"system:masters"\n' in files["tokens.csv"]
     people = one(standalone, "Secret", f"{NAME}-kubeconfig")["data"]
     assert set(people) == {"config", "admin-api-ca.crt", "admin-api-client.crt", "admin-api-client.key"}
     config = json.loads(base64.b64decode(people["config"]))

@@ -107,7 +107,7 @@ again only after 1 s, 1.6 s, 2.6 s and so on. */}}
 {{- end -}}
 
 {{- define "vcluster.arguments.kube-controller-manager" -}}
-- --kubeconfig=/etc/vcluster/pki/kubeconfig
+- --kubeconfig=/etc/vcluster/pki/controller-manager.kubeconfig
 - --controllers={{ include "vcluster.controllers" . }}
 - --service-account-private-key-file=/etc/vcluster/pki/service-accounts.key
 - --root-ca-file=/etc/vcluster/pki/server-ca.crt

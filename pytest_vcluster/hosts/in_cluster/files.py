@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pytest_vcluster.controlplane import kubeconfig
-from pytest_vcluster.controlplane.keys import KeyMaterial, KeyPair
+from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER, KeyMaterial, KeyPair
 from pytest_vcluster.controlplane.pki import CertificateAuthority
 
 IN_THE_POD = "https://127.0.0.1:6443"
 _OURS_ALONE = ("admin.crt", "admin.key", "admin-api-client.crt", "admin-api-client.key")
+_IN_KUBECONFIGS = ("controller-manager.crt", "controller-manager.key")
 _SIGNING_IN_THE_POD = "client-ca.key"
 """The controller manager signs what users ask for by CertificateSigningRequests; no other authority is needed there."""
 MOST_SEED_BYTES = 900 << 10
@@ -44,6 +45,7 @@ def key_files(name: str, material: KeyMaterial, admin: Mapping[str, KeyPair]) ->
     files["service-accounts.pub"] = material.signing.public
     for file, client, user in (
         ("kubeconfig", material.pairs["admin"], "admin"),
+        ("controller-manager.kubeconfig", material.pairs["controller-manager"], CONTROLLER_MANAGER),
         ("coredns.kubeconfig", clients.client("system:coredns"), "system:coredns"),
     ):
         files[file] = kubeconfig.render(
@@ -57,7 +59,7 @@ def for_the_pod(files: Mapping[str, str]) -> dict[str, str]:
     return {
         file: text
         for file, text in files.items()
-        if file not in _OURS_ALONE and (not file.endswith("-ca.key") or file == _SIGNING_IN_THE_POD)
+        if file not in _OURS_ALONE + _IN_KUBECONFIGS and (not file.endswith("-ca.key") or file == _SIGNING_IN_THE_POD)
     }
 
 

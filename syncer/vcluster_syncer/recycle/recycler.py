@@ -17,11 +17,13 @@ from typing import Any
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.recycle import barrier, canaries, canary_objects, rest
+from vcluster_syncer.recycle.audit_log import Unreadable
 from vcluster_syncer.recycle.barrier import Barrier, NotReached, Served
 from vcluster_syncer.recycle.etcd import Etcd, StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen, frozen
+from vcluster_syncer.recycle.open_requests import OpenRequests
 from vcluster_syncer.recycle.plain import DEFINITIONS, Plain, is_extended, is_plain
-from vcluster_syncer.recycle.requests import Requests, Unreadable
+from vcluster_syncer.recycle.requests import Requests
 from vcluster_syncer.recycle.stored import Baseline, Listing, Outcome, object_of, shown
 from vcluster_syncer.recycle.target import Drained, Limits, Target
 from vcluster_syncer.recycle.way_back import NotPristine, WayBack
@@ -57,6 +59,7 @@ class Recycler:
         self._on_step = on_step
         self._plain = plain
         self._requests = Requests(target.audit)
+        self._open = OpenRequests(target.audit)
         self._baseline: Baseline | None = None
         self._served: Served | None = None
         self._checkpoints: dict[str, tuple[Baseline, Served, int]] = {}
@@ -172,11 +175,11 @@ class Recycler:
         await back.confirm_discovery()
         deadline = time.monotonic() + self._limits.restless
         await asyncio.sleep(self._limits.quiet)
-        while not restless and await back.sweep():
+        while not restless and (await back.sweep() or self._open.look()):
             await back.confirm()
             await back.confirm_discovery()
             if time.monotonic() > deadline:
-                restless = shown(back.last)
+                restless = shown(back.last) or f"what becomes of {self._open.look()}"
             await asyncio.sleep(self._limits.quiet)
         return Outcome(
             pristine=not restless,
@@ -287,19 +290,24 @@ class Recycler:
 
     async def _quiet(self, back: WayBack) -> None:
         """Sweep until nothing was written for a while by anybody, and nobody has anything left to write."""
-        deadline = time.monotonic() + self._limits.settling
+        began = time.monotonic()
         while True:
+            # Before as well: whoever gets an answer now is about to write what follows from it.
+            waiting = self._open.look()
             before = rest.work_of(self._rest, states=False)
             await asyncio.sleep(self._limits.quiet if rest.can_tell() else self._limits.quiet_blindly)
             idle = rest.at_rest(before, rest.work_of(self._rest))
+            waiting += self._open.look()
             noticed = self._heed(back)
             if await back.sweep() or noticed:
                 await back.confirm()
                 await self._drain(back)
                 await back.confirm_discovery()
-            elif idle:
+            elif idle and not waiting:
                 return
-            if time.monotonic() > deadline:
+            if waiting and time.monotonic() > began + self._limits.answered:
+                raise NotPristine(f"its controller manager waits for an answer: {waiting[-1]}")
+            if time.monotonic() > began + self._limits.settling:
                 wrote = f"; last written: {shown(back.last)}" if back.last else ""
                 raise NotPristine(f"its processes did not come to rest within {self._limits.settling:g} s{wrote}")
 

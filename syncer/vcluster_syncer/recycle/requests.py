@@ -16,18 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from vcluster_syncer.recycle.audit_log import AuditLog, Unreadable
 from vcluster_syncer.recycle.barrier import SHAPING
+from vcluster_syncer.recycle.open_requests import CONTROLLER_MANAGER
 
 _CONTROLLER_MANAGER, _FORGETFUL = "kube-controller-manager/", "/namespace-controller"
 """How the user agents of its parts begin; the one that looks whenever a namespace is deleted keeps nothing."""
 _AUTOSCALERS = "horizontalpodautoscalers"
 _LEAST_ERROR = 300
-
-
-class Unreadable(Exception):
-    """The log can't be read on from where it was left."""
 
 
 @dataclass(slots=True)
@@ -71,7 +67,7 @@ class Requests:
     """An audit log that grows; None where there is none."""
 
     def __init__(self, log: Path | None) -> None:
-        self.log = log
+        self.log = AuditLog(log)
         self._at = 0
         self._lease = Noticed()
 
@@ -82,10 +78,7 @@ class Requests:
 
     def mark(self) -> int:
         """Tell how far the log goes."""
-        try:
-            return self.log.stat().st_size if self.log is not None else 0
-        except FileNotFoundError:
-            return 0  # there was nothing to note yet
+        return self.log.end()
 
     def news(self) -> Noticed:
         """Tell what was asked since the last look; `redefined`, `outdated` and `autoscaled` are the whole lease's."""
@@ -102,7 +95,7 @@ class Requests:
         go by: the cluster's own (it is `measured`), or those that a definition of the lease brought. Without a log it
         does if it can.
         """
-        if self.log is None:
+        if self.log.path is None:
             return redefined or measured
         found = self._lease
         if since is not None:
@@ -112,17 +105,14 @@ class Requests:
 
     def _read(self, start: int, into: Noticed) -> int:
         """Take in all whole lines from `start` on; tells where they end."""
-        end = self.mark()
-        if self.log is None or end == start:
-            return start
-        if end < start:
-            raise Unreadable(f"{self.log} was begun anew")
+        lines, end = self.log.lines(start)
+        # What the controller manager wrote the data store shows; its lines are for `open_requests`.
+        told = [line for line in lines if CONTROLLER_MANAGER not in line or b'"objectRef"' not in line]
         try:
-            with self.log.open("rb") as stream:
-                stream.seek(start)
-                lines, _, _ = stream.read().rpartition(b"\n")
-            for line in lines.splitlines():
-                into.take(orjson.loads(line))
-        except (OSError, orjson.JSONDecodeError, KeyError) as error:
-            raise Unreadable(f"{self.log} does not tell what was asked: {type(error).__name__}: {error}") from error
-        return start + len(lines) + 1 if lines else start
+            for event in self.log.events(told):
+                into.take(event)
+        except KeyError as error:
+            raise Unreadable(
+                f"{self.log.path} does not tell what was asked: {type(error).__name__}: {error}"
+            ) from error
+        return end

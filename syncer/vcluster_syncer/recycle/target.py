@@ -48,6 +48,8 @@ class Limits:
     settled: float = 0.1
     """So long nothing may change before a baseline is taken."""
     settling: float = 20.0
+    answered: float = 2.0
+    """So long requests of the controller manager may be without an answer: a new cluster takes no longer."""
     barrier: float = 5.0
     drained: float = 10.0
     awake: float = 30.0

@@ -6,6 +6,7 @@ import yaml
 from pytest_vcluster.controlplane import audit, etcd, kube_apiserver, kube_controller_manager, kube_scheduler, kwok
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import describe_exit, flags
+from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER
 from pytest_vcluster.controlplane.simulated_containers import Containers
 
 BINARY = Path("/bin/x")
@@ -48,8 +49,11 @@ def test_the_api_server_notes_its_requests_only_where_it_is_told_to():
 def test_few_requests_are_noted():
     rules = audit.policy()["rules"]
     assert rules[-1] == {"level": "None"}
-    assert {rule["level"] for rule in rules[:-1]} == {"Metadata"}
-    assert [rule["nonResourceURLs"] for rule in rules if "nonResourceURLs" in rule] == [["/api", "/apis"]]
+    assert {rule["level"] for rule in rules} == {"Metadata", "None"}
+    urls = [(rule["level"], rule["nonResourceURLs"]) for rule in rules if "nonResourceURLs" in rule]
+    assert urls == [("Metadata", ["/api", "/apis"]), ("None", ["*"])]
+    assert [rule["users"] for rule in rules if "users" in rule] == [[CONTROLLER_MANAGER]]
+    assert all(rule.keys() & {"users", "resources", "nonResourceURLs"} for rule in rules[:-1])
     noted = {
         resource for rule in rules for group in rule.get("resources", ()) for resource in group.get("resources", ())
     }

@@ -12,7 +12,7 @@ from pytest_vcluster.controlplane import key_maker
 from pytest_vcluster.service.reaper import started
 
 AUTHORITIES = {"client-ca", "server-ca", "front-proxy-ca", "kubelet-ca"}
-NAMES = AUTHORITIES | {"apiserver", "front-proxy-client", "kubelet", "kubelet-client", "admin"}
+NAMES = AUTHORITIES | {"apiserver", "front-proxy-client", "kubelet", "kubelet-client", "admin", "controller-manager"}
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def check(material, *, name):
     assert loaded["server-ca"].subject.rfc4514_string() == f"CN={name}-servers"
     loaded["apiserver"].verify_directly_issued_by(loaded["server-ca"])
     loaded["front-proxy-client"].verify_directly_issued_by(loaded["front-proxy-ca"])
-    loaded["admin"].verify_directly_issued_by(loaded["client-ca"])
+    for client in ("admin", "controller-manager"):
+        loaded[client].verify_directly_issued_by(loaded["client-ca"])
     # A user's certificate is none that a kubelet would take, however the user is called.
     for ours in ("kubelet", "kubelet-client"):
         loaded[ours].verify_directly_issued_by(loaded["kubelet-ca"])

@@ -15,7 +15,9 @@ from vcluster_syncer.recycle.rest import Work
 from vcluster_syncer.recycle.target import Limits, Target
 
 STEPS = ["freeze", "reset", "barrier", "drain", "discovery", "quiet", "verify"]
-BRIEF = Limits(quiet=0.0, quiet_blindly=0.0, settled=0.0, settling=0.05, barrier=1.0, drained=0.05, restless=0.0)
+BRIEF = Limits(
+    quiet=0.0, quiet_blindly=0.0, settled=0.0, settling=0.05, answered=0.05, barrier=1.0, drained=0.05, restless=0.0
+)
 
 
 class Bench:

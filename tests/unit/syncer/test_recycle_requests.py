@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from vcluster_syncer.recycle.requests import Requests, Unreadable
+from vcluster_syncer.recycle.audit_log import Unreadable
+from vcluster_syncer.recycle.requests import Requests
 
 DEFINITIONS, API_SERVICES = (
     "apiextensions.k8s.io/customresourcedefinitions",
@@ -184,3 +185,14 @@ def test_nor_can_one_that_is_no_such_log(log, line):
     log.write_text(line + "\n")
     with pytest.raises(Unreadable, match="does not tell what was asked"):
         Requests(log).news()
+
+
+def test_what_the_controller_manager_writes_is_told_by_the_data_store(log):
+    note(
+        log, {**write("rbac.authorization.k8s.io/clusterroles"), "user": {"username": "system:kube-controller-manager"}}
+    )
+    assert Requests(log).news().collections == set()
+
+
+def test_that_it_looked_is_told_nevertheless(log):
+    assert outdated(log, DEFINED, {**look(), "user": {"username": "system:kube-controller-manager"}})

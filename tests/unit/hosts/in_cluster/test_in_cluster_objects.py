@@ -14,7 +14,7 @@ from pytest_vcluster.hosts.in_cluster.host import tells_metrics
 
 READ_BY_THE_CHART = {
     "admin-api-ca.crt", "admin-api.crt", "admin-api.key", "apiserver.crt", "apiserver.key", "client-ca.crt",
-    "client-ca.key",
+    "client-ca.key", "controller-manager.kubeconfig",
     "coredns.kubeconfig", "front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key", "kubeconfig",
     "kubelet-ca.crt", "kubelet-client.crt", "kubelet-client.key", "kubelet.crt", "kubelet.key", "server-ca.crt",
     "service-accounts.key", "service-accounts.pub",
@@ -42,7 +42,7 @@ def test_what_only_this_side_has(keys):
 
 
 def test_kubeconfigs_lead_to_the_pods_own_server(keys):
-    for file in ("kubeconfig", "coredns.kubeconfig"):
+    for file in ("kubeconfig", "controller-manager.kubeconfig", "coredns.kubeconfig"):
         [cluster] = json.loads(keys[file])["clusters"]
         assert cluster["cluster"]["server"] == "https://127.0.0.1:6443"
 
