@@ -54,9 +54,8 @@ class Starter(Protocol):
         """Start `component` and return at once; ProvisionError if the program can't be executed."""
 
 
-# What every Go component is started with: memory, of which every cluster takes its own, is what runs out first. An API
-# server alone writes to 188 MB and takes 1.8 s of CPU until it is ready with Go's own 100, 160 MB and 2.3 s with 50,
-# 152 MB and 2.4 s with 40. GOMEMLIMIT was measured as well: smaller still, but four times the CPU.
+# What every Go component is started with. Memory is what runs out first, for every cluster takes its own; it costs CPU
+# at the start. What another value does: `python -m bench memory template`.
 GO_ENVIRONMENT: Mapping[str, str] = {"GOGC": "40"}
 
 

@@ -30,7 +30,7 @@ class KeyMaker:
 
     def __init__(self) -> None:
         self._popen = subprocess.Popen(
-            [sys.executable, "-P", __file__],  # by its file: `-m` takes 10 ms to find it
+            [sys.executable, "-P", __file__],  # by its file, which `-m` would look for first
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

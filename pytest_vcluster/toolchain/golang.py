@@ -101,8 +101,8 @@ def _ask(command: Path, sources: Sources) -> Go | None:
 
 
 COMPILERS_GOGC = "400"
-"""How lazily compilers and linkers collect their garbage, unless the user says. A quarter off the time of a build: etcd
-took 84 s with Go's 100, 63 s with 400 and 57 s with none at all, at up to 400, 370 and 650 MB a process."""
+"""How lazily compilers and linkers collect their garbage, unless the user says: a build is mostly their CPU time. To
+see what another value does: `GOGC=100 GOCACHE=$(mktemp -d) time go build` in a folder of the cache's `modules`."""
 
 
 def go_environ(sources: Sources, *, temporary: Path | None = None) -> dict[str, str]:

@@ -109,7 +109,6 @@ def test_after_a_shared_process_is_killed_its_tests_fail_and_later_ones_run(run,
     one.wait_for_holders()
     one.wait_for_host()
     os.kill(one.pid_of(victim), signal.SIGKILL)
-    time.sleep(0.3)
     one.go()
     text = one.finish()
     assert "3 passed" in text, text

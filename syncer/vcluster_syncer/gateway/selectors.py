@@ -7,10 +7,12 @@ selects everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from vcluster_syncer import ownership
 from vcluster_syncer.model import Object
+from vcluster_syncer.translate import labels
 
 _KEY: Final = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _VALUE: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
@@ -27,14 +29,8 @@ class BadSelector(Exception):
 
 def by_labels(text: str) -> Selects:
     """Read a label selector, https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/; BadSelector."""
-    words = _Words(text)
-    requirements = list(_requirements(words)) if words.more else []
-
-    def selects(item: Object) -> bool:
-        labels = item["metadata"].get("labels") or {}
-        return all(holds(labels) for holds in requirements)
-
-    return selects
+    selector = {"matchExpressions": list(_expressions(_Words(text)))}
+    return lambda item: labels.matches(selector, ownership.labels_of(item))
 
 
 def by_fields(text: str) -> Selects:
@@ -50,9 +46,6 @@ def by_fields(text: str) -> Selects:
         return all((item["metadata"].get(field, "") == value) is equal for field, equal, value in wanted)
 
     return selects
-
-
-_Holds = Callable[[Mapping[str, str]], bool]
 
 
 class _Words:
@@ -96,57 +89,40 @@ class _Words:
         return "" if following in (",", ")") else self.matching(_VALUE, self.take())
 
 
-def _requirements(words: _Words) -> Iterator[_Holds]:
-    while True:
-        yield _requirement(words)
-        if not words.more:
-            return
-        if not words.taken(","):
-            raise words.wrong()
+def _expressions(words: _Words) -> Iterator[Object]:
+    """The requirements, as the API's own label selectors have them."""
+    separated = words.more
+    while separated:
+        yield _expression(words)
+        separated = bool(words.taken(","))
+    if words.more:
+        raise words.wrong()
 
 
-def _requirement(words: _Words) -> _Holds:
+def _expression(words: _Words) -> Object:
     if words.taken("!"):
-        absent = words.matching(_KEY, words.take())
-        return lambda labels: absent not in labels
+        return {"key": words.matching(_KEY, words.take()), "operator": "DoesNotExist"}
     key = words.matching(_KEY, words.take())
     match words.taken("=", "==", "!=", "in", "notin", "<", ">"):
         case "":
-            return lambda labels: key in labels
-        case "=" | "==" | "in" as operator:
-            values = _values(words) if operator == "in" else {words.value()}
-            return lambda labels: key in labels and labels[key] in values
-        case "!=" | "notin" as operator:
-            values = _values(words) if operator == "notin" else {words.value()}
-            # Also of what has no such label.
-            return lambda labels: key not in labels or labels[key] not in values
+            return {"key": key, "operator": "Exists"}
+        case "=" | "==":
+            return {"key": key, "operator": "In", "values": [words.value()]}
+        case "!=":
+            return {"key": key, "operator": "NotIn", "values": [words.value()]}
+        case "in" | "notin" as operator:
+            return {"key": key, "operator": "In" if operator == "in" else "NotIn", "values": _values(words)}
         case operator:
-            return _compared(words, key, greater=operator == ">")
+            bound = words.matching(labels.NUMBER, words.take())
+            return {"key": key, "operator": "Gt" if operator == ">" else "Lt", "values": [bound]}
 
 
-def _compared(words: _Words, key: str, *, greater: bool) -> _Holds:
-    bound = words.take()
-    if not _is_number(bound):
-        raise words.wrong()
-    limit = int(bound)
-
-    def holds(labels: Mapping[str, str]) -> bool:
-        found = labels.get(key, "")
-        return _is_number(found) and (int(found) > limit if greater else int(found) < limit)
-
-    return holds
-
-
-def _values(words: _Words) -> set[str]:
+def _values(words: _Words) -> list[str]:
     if not words.taken("("):
         raise words.wrong()
-    found = {words.value()}
+    found = [words.value()]
     while not words.taken(")"):
         if not words.taken(","):
             raise words.wrong()
-        found.add(words.value())
+        found.append(words.value())
     return found
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?[0-9]{1,19}", text, re.ASCII) is not None

@@ -4,6 +4,8 @@ Neither process has anything to do while an answer waits for somebody else: for 
 or for the 50 ms that admission gives a namespace to appear. Whatever the answer is, an object or a Warning of why there
 is none, it would come to the next test. The one rule: a request is open from the line that tells that it was received
 to the line that tells that it is over; a watch, which is never over, has neither.
+
+The 50 ms: https://github.com/kubernetes/apiserver/blob/master/pkg/admission/plugin/namespace/lifecycle/admission.go
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class Recycler:
         """
         taken, served, mark = self._checkpoints[name]
         back = WayBack(self._etcd, Barrier(self._client, served, timeout=self._limits.barrier), taken, revive=True)
-        restless = ""
+        restless, waiting = "", list[str]()
         self._find_processes()
         with frozen(self._freeze):
             await back.sweep()
@@ -175,11 +175,11 @@ class Recycler:
         await back.confirm_discovery()
         deadline = time.monotonic() + self._limits.restless
         await asyncio.sleep(self._limits.quiet)
-        while not restless and (await back.sweep() or self._open.look()):
+        while not restless and (await back.sweep() or (waiting := self._open.look())):
             await back.confirm()
             await back.confirm_discovery()
             if time.monotonic() > deadline:
-                restless = shown(back.last) or f"what becomes of {self._open.look()}"
+                restless = shown(back.last) or f"what becomes of {waiting[-1]}"
             await asyncio.sleep(self._limits.quiet)
         return Outcome(
             pristine=not restless,

@@ -7,12 +7,16 @@ tenant's pods in one namespace, and on a shared host neighbours may live next do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from vcluster_syncer.model import Object, Tenant
 from vcluster_syncer.naming import digest
 from vcluster_syncer.ownership import EPOCH_LABEL, NAMESPACE_LABEL, PREFIX, TENANT_LABEL
+
+NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+"""A label's value that others are greater or less than."""
 
 
 def key_to_host(key: str) -> str:
@@ -83,7 +87,7 @@ def _keyed(selector: Object, key_of: Callable[[str], str]) -> list[dict[str, Any
 
 
 def _holds(expression: Object, labels: Object) -> bool:
-    key, values = expression["key"], expression.get("values") or ()
+    key, values = expression["key"], list(expression.get("values") or ())
     match expression["operator"]:
         case "In":
             return key in labels and labels[key] in values
@@ -93,6 +97,11 @@ def _holds(expression: Object, labels: Object) -> bool:
             return key in labels
         case "DoesNotExist":
             return key not in labels
+        case "Gt" | "Lt" as operator:
+            # In selectors of queries only.
+            found, bound = labels.get(key, ""), values[0]
+            if NUMBER.fullmatch(found):
+                return int(found) > int(bound) if operator == "Gt" else int(found) < int(bound)
     return False
 
 

@@ -83,6 +83,8 @@ def kill_both(machine):
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not machine.service() and not reapers(machine))
+    # A process that ends has no name any more a moment before it lets go of its files.
+    until(lambda: not any(runs.is_alive(each) for each in runs.directories(machine.base)))
 
 
 @pytest.mark.usefixtures("lease")
