@@ -4,7 +4,8 @@ The one rule: standard library only, no import of ours, for it runs as `python -
 read end of a pipe as its input. The service writes a line for every process it starts, and for every last will; when
 the pipe breaks, however the service ended, the reaper kills each of them that is still the same process (id and start
 time), has the wills carried out, removes the directory and the lock file, and ends. It holds the run's lock, inherited
-as an open file, until then: who gets the lock knows that nothing is left.
+as an open file, until then: who gets the lock knows that nothing is left. The same lines are in a file of the
+directory: a service that dies while it starts a new reaper has not told it everything.
 
 Only what can't be removed now (Docker has stopped, say) is left written down in the directory, for the next sweep.
 """
@@ -56,6 +57,15 @@ def parse(text: str) -> dict[int, str]:
     """Process id -> start time, of complete lines `PID<tab>START`."""
     pairs = [line.partition("\t") for line in text.split("\n")[:-1]]
     return {int(pid): start for pid, _, start in pairs if pid.isdigit() and start}
+
+
+def written_in(directory: Path) -> str:
+    """The complete lines of the list in `directory`; its writer may have been killed in the middle of one."""
+    try:
+        text = (directory / LIST).read_text()
+    except OSError:
+        return ""
+    return text[: text.rfind("\n") + 1]
 
 
 def kill(children: Mapping[int, str]) -> None:
@@ -165,8 +175,9 @@ def main() -> None:
     heard = b""
     while piece := os.read(0, 65536):
         heard += piece
-    kill(parse(heard.decode()))
-    leave(directory, heard.decode())
+    lines = written_in(directory) + heard.decode()
+    kill(parse(lines))
+    leave(directory, lines)
     remove_empty(VOLUMES)
     remove_lock(lock)
     os._exit(0)

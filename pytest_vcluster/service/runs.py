@@ -122,10 +122,7 @@ def clear(directory: Path, *, wills: str = "") -> bool:
     `wills` are lines as in its list, of things that somebody found elsewhere. Returns whether nothing is left; if
     something is (Docker has stopped, say), the directory keeps the list of it.
     """
-    try:
-        written = processes_in(directory).read_text()
-    except OSError:
-        written = ""
+    written = reaper.written_in(directory)
     reaper.kill(reaper.parse(written))
     return reaper.leave(directory, written + wills)
 

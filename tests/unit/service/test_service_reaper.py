@@ -86,6 +86,17 @@ def started_up(popen):
     return True
 
 
+def test_what_a_reaper_was_not_told_any_more_it_reads(tmp_path, child):
+    directory = tmp_path / "base" / "run"
+    directory.mkdir(parents=True)
+    half_a_line = f"{os.getpid()}\t{reaper.started(os.getpid())}"
+    (directory / reaper.LIST).write_text(f"{child.pid}\t{reaper.started(child.pid)}\n{half_a_line}")
+    command = [sys.executable, "-I", "-S", reaper.__file__, str(directory), str(lock_of(directory))]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=10)
+    assert child.wait(timeout=1) == -signal.SIGKILL
+    assert not directory.parent.exists()
+
+
 def test_it_needs_nothing_but_the_standard_library(tmp_path):
     done = subprocess.run(
         [sys.executable, "-I", "-S", reaper.__file__, str(tmp_path / "x"), str(tmp_path / "x.lock")],
