@@ -17,6 +17,7 @@ import yaml
 from aiohttp import web
 from two_api_servers import Server
 from vcluster_syncer.kube import kubeconfig
+from vcluster_syncer.kube.sockets import Sockets
 
 Rule = Callable[[web.Request], Awaitable[web.Response | None]]
 _PASSED_ON = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -38,8 +39,12 @@ class FaultyApi:
     async def open(cls, server: Server) -> AsyncIterator[FaultyApi]:
         """A proxy of `server`, without any faults yet."""
         known = kubeconfig.load(server.kubeconfig)
-        connector = aiohttp.TCPConnector(limit=0, ssl=kubeconfig.ssl_context(known))
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = Sockets()
+            stack.push_async_callback(sockets.close)
+            tls = kubeconfig.ssl_context(known)
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls, socket_factory=sockets.make)
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, auto_decompress=False))
             proxy = cls(session, known.url)
             app = web.Application(client_max_size=64 << 20)
             app.router.add_route("*", "/{path:.*}", proxy._serve)

@@ -17,6 +17,7 @@ from vcluster_syncer.kube.errors import Unreachable
 from vcluster_syncer.kube.kubeconfig import Server, ssl_context
 from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.kube.responses import Lines, Page, parse_error, parse_object, parse_page
+from vcluster_syncer.kube.sockets import Sockets
 
 # Below what an API server allows an idle connection (Go's default for it is 90 s), so that it is us who close.
 _KEEP_IDLE = 60.0
@@ -51,8 +52,12 @@ class Client:
         # gzip would cost more than it saves on the way to a server nearby.
         headers = {"User-Agent": "vcluster-syncer", "Accept-Encoding": "identity"}
 
+        sockets = Sockets()
+
         def connect() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(limit=0, ssl=True if tls is None else tls, keepalive_timeout=_KEEP_IDLE)
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=True if tls is None else tls, keepalive_timeout=_KEEP_IDLE, socket_factory=sockets.make
+            )
             return aiohttp.ClientSession(
                 connector=connector, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
@@ -62,6 +67,7 @@ class Client:
             yield client
         finally:
             await client._keep_sessions(0)
+            await sockets.close()
 
     async def send(self, request: Request) -> dict[str, Any]:
         """Send a request that answers with an object; a KubeError otherwise."""
