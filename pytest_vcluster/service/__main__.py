@@ -1,4 +1,4 @@
-"""`python -m pytest_vcluster.service CONFIG.json LOCK`: one run service, as `election` starts it.
+"""`python .../service/__main__.py CONFIG.json LOCK`: one run service, as `election` starts it.
 
 The one rule: what takes others long is begun first, and the garbage collector rests while all is imported (`process`
 wakes it), when it would find nothing a dozen times. The first test of a run waits for every millisecond of this.

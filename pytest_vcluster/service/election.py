@@ -24,6 +24,7 @@ from pytest_vcluster.settings import Settings
 
 _POLL_SECONDS = 0.005
 _START_SECONDS = 30.0
+_PROGRAM = Path(__file__).with_name("__main__.py")
 _LOCK_DESCRIPTOR = 3
 _TAIL_BYTES = 4000
 # What test runners put there for their own children would change what the service does, or make it write files.
@@ -119,7 +120,8 @@ def _spawn(run: Run, config: Path, lock: RunLock) -> int:
     # Not subprocess: nobody waits for this process, which outlives its parent, and that is no leak to be warned of.
     return os.posix_spawn(
         sys.executable,
-        [sys.executable, "-P", "-m", "pytest_vcluster.service", str(config), str(_LOCK_DESCRIPTOR)],
+        # By its file, for `-m` would look for it first.
+        [sys.executable, "-P", str(_PROGRAM), str(config), str(_LOCK_DESCRIPTOR)],
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

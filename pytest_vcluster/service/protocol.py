@@ -1,184 +1,162 @@
 """What a worker and the run service say to each other: one JSON object a line, on a Unix socket.
 
-The one rule: encoding and decoding are pure, and both sides use the same frozen dataclasses. Errors cross by the name
-of their class in `pytest_vcluster.errors`, with their fields, so that a test sees the error that the service met.
+The one rule: encoding and decoding are pure, and both sides use the same tuples. Errors cross by the name of their
+class in `pytest_vcluster.errors`, with their fields, so that a test sees the error that the service met.
+
+Named tuples, for a dataclass takes Python several times as long to make, and the first test of a run waits for all of
+them, on both sides. What tells messages apart is their class: tuples of two classes may be equal.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from pytest_vcluster.service.lease_terms import Death, Grant, Kept, LeaseRequest, grant_of, kept_of, request_of
 
 # To the service. The first message on a connection says what the connection is for.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenLease:
+class OpenLease(NamedTuple):
     """Turns the connection into a lease. `asked` is the clock (CLOCK_MONOTONIC, one for all processes) when asked."""
 
     request: LeaseRequest
     asked: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(NamedTuple):
     """Ends the lease of this connection; with `keep` the cluster stays."""
 
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Laid:
+class Laid(NamedTuple):
     """The lessee has laid the baseline; answered by `Settled` or `Failed`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotLaid:
+class NotLaid(NamedTuple):
     """The lessee could not lay the baseline, nor could anybody else: `why` is for them."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeCheckpoint:
+class TakeCheckpoint(NamedTuple):
     """Asks for a `CheckpointTaken`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreCheckpoint:
+class RestoreCheckpoint(NamedTuple):
     """Has the cluster go back to a checkpoint of this lease; answered by `Restored` or `Failed`."""
 
     checkpoint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadImage:
+class LoadImage(NamedTuple):
     """Has an image brought to the nodes of the host; answered by `ImageLoaded` or `Failed`."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeHost:
+class DescribeHost(NamedTuple):
     """Asks for `HostFacts`, and for a host if there is none yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summarize:
+class Summarize(NamedTuple):
     """Asks for a `Summary`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Describe:
+class Describe(NamedTuple):
     """Asks for a `Status`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveOn:
+class LiveOn(NamedTuple):
     """Has the service outlive the controller for as long as clusters are kept; answered by `Status`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndKept:
+class EndKept(NamedTuple):
     """Ends one kept cluster, or all (None); answered by `Status`."""
 
     cluster: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShutDown:
+class ShutDown(NamedTuple):
     """Ends the service; answered by the last `Summary`."""
 
 
 # From the service.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(NamedTuple):
     """What is going on while the answer takes long; `quiet` where somebody else is told the same."""
 
     text: str
     quiet: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(NamedTuple):
     """The lease has begun."""
 
     grant: Grant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(NamedTuple):
     """The baseline is laid, and nothing changes any more; `revision` as in `Grant`."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointTaken:
+class CheckpointTaken(NamedTuple):
     """The state is remembered for as long as the lease lasts."""
 
     checkpoint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
+class Restored(NamedTuple):
     """The cluster is back at the checkpoint; `restless` names what somebody kept writing meanwhile."""
 
     restless: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageLoaded:
+class ImageLoaded(NamedTuple):
     """All nodes have the image."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Died:
+class Died(NamedTuple):
     """Something that this lease depends on ended; sent at once, unasked."""
 
     death: Death
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class Released(NamedTuple):
     """The lease has ended; `kept` if the cluster stays."""
 
     kept: Kept | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """The host, which runs."""
 
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(NamedTuple):
     """What the service did so far."""
 
     totals: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(NamedTuple):
     """What there is at the moment."""
 
     pid: int
     controller_pid: int
     lives_on: bool
-    clusters: Mapping[str, str] = field(default_factory=dict)
+    clusters: Mapping[str, str]
     kept: tuple[Kept, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(NamedTuple):
     """The request failed; `error` as `wire_errors.describe_error` makes it."""
 
     error: Mapping[str, Any]
@@ -216,7 +194,7 @@ _BY_NAME: Mapping[str, type[Message]] = {kind.__name__: kind for kind in Message
 
 def encode(message: Message) -> bytes:
     """Encode `message` as one line."""
-    return json.dumps({"": type(message).__name__, **asdict(message)}).encode() + b"\n"
+    return json.dumps({"": type(message).__name__, **message._asdict()}, default=asdict).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:

@@ -7,7 +7,6 @@ locks, the list of processes), so that what a run left can be found and removed 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +80,8 @@ class Run:
 
 def base() -> Path:
     """The directory of all runs of this user: a temporary one whose path leaves room for the names of sockets."""
+    import tempfile  # noqa: PLC0415 - the run service, whose start tests wait for, is told where it is
+
     name = f"pytest-vcluster-{os.getuid()}"
     wanted = Path(tempfile.gettempdir()) / name
     return wanted if len(os.fsencode(wanted / _LONGEST_NAME)) < _LONGEST_SOCKET else Path("/tmp") / name  # noqa: S108

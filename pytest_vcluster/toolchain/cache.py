@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,6 +82,8 @@ def staging(cache: Path, name: str) -> Iterator[Path]:
 
     Only for the holder of the lock of the same name.
     """
+    import tempfile  # noqa: PLC0415 - start-up time: a run whose binaries are here needs none
+
     home = cache / "staging" / name
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

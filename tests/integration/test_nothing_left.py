@@ -11,7 +11,7 @@ from run_of_pytest import Run
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 # What a command line holds -> what people call it
-NAMES = {"-m pytest_vcluster.service ": "run service", "-m vcluster_syncer ": "syncer", "/etcd --": "etcd"}
+NAMES = {"service/__main__.py ": "run service", "-m vcluster_syncer ": "syncer", "/etcd --": "etcd"}
 
 # The order matters: xdist hands out tests in pairs, so each of two workers holds a cluster first.
 SUITE = """

@@ -143,7 +143,7 @@ class Life:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.close()
-        for pid in self.pids("pytest_vcluster.service"):
+        for pid in self.pids("service/__main__.py"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         self.process.kill()

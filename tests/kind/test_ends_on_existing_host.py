@@ -79,7 +79,7 @@ def test_after_everything_is_killed_at_once(held: Run, left: Callable[[], list[s
 
 
 def test_after_the_service_and_who_asked_for_it_are_killed(held: Run, left: Callable[[], list[str]]) -> None:
-    os.kill(held.pid_of("-m pytest_vcluster.service "), signal.SIGKILL)
+    os.kill(held.pid_of("service/__main__.py "), signal.SIGKILL)
     held.process.kill()
     assert_gone(left)
 
@@ -94,7 +94,7 @@ def test_after_ctrl_c(held: Run, left: Callable[[], list[str]]) -> None:
 def test_after_the_service_is_killed_its_test_fails_and_a_later_one_runs(
     held: Run, left: Callable[[], list[str]]
 ) -> None:
-    os.kill(held.pid_of("-m pytest_vcluster.service "), signal.SIGKILL)
+    os.kill(held.pid_of("service/__main__.py "), signal.SIGKILL)
     time.sleep(0.3)  # the connection breaks at once; what tells of it may not
     held.go()
     text = held.finish(seconds=400)

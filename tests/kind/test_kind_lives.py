@@ -18,7 +18,7 @@ from pytest_vcluster.settings import Settings
 pytestmark = pytest.mark.timeout(600)  # a node takes minutes to start where others keep the machine busy
 
 Live = Callable[..., Life]
-SERVICE, REAPER = "pytest_vcluster.service", "reaper.py"
+SERVICE, REAPER = "service/__main__.py", "reaper.py"
 SHARED = "pytest-shared-for-tests"
 
 

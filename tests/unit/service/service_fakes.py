@@ -236,7 +236,7 @@ class Machine:
 
     def service(self):
         """Run services; what one of them has forked bears its command line until it becomes something else."""
-        found = self.pids("-m pytest_vcluster.service ")
+        found = self.pids("service/__main__.py ")
         return {pid: command for pid, command in found.items() if parent(pid) not in found}
 
     def left(self):

@@ -69,7 +69,7 @@ KEPT = lease_terms.Kept(cluster="vc-1", version="v1.36.4", kubeconfig="/k", hold
 def test_a_message_survives_the_wire_as_one_line(message):
     line = encode(message)
     assert line.count(b"\n") == 1
-    assert decode(line) == message
+    assert (type(decode(line)), decode(line)) == (type(message), message)
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[]", b'{"": "Nonsense"}', b'{"": "Release", "keeep": 1}', b"\xff"])
