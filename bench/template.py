@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import suite
 from bench.model import Ground, NotMeasured
-from pytest_vcluster.controlplane import kube_controller_manager, template_store
+from pytest_vcluster.controlplane import kube_controller_manager, template_name
 from pytest_vcluster.controlplane.key_maker import make_here
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES
 from pytest_vcluster.controlplane.plane import PlaneSettings
@@ -35,7 +35,7 @@ def template_of(ground: Ground) -> Template:
         controllers=kube_controller_manager.virtual_controllers(ground.version),
         timeout=0,
     )
-    path = ground.sources.cache / "templates" / template_store.file_name(settings)
+    path = template_name.path(settings, ground.sources.cache)
     if not path.exists():
         suite.run(suite.project(ground, "makes-template", tests=_ONE_TEST))
     try:

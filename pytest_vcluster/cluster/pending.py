@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from http.client import HTTPException
 from typing import Any
 
 from pytest_vcluster.errors import ApiError, VClusterError
@@ -39,7 +38,7 @@ def explain(host: Mapping[str, str], cluster: str, *, kind: str, name: str, name
     """Tell why the pods of one workload are not ready; empty if that is not known or there is nothing to tell."""
     if kind not in _WORKLOADS:
         return ""
-    with contextlib.suppress(OSError, HTTPException, VClusterError, ValueError):
+    with contextlib.suppress(OSError, VClusterError, ValueError):
         found = pods(host, cluster, timeout=_DECORATION_SECONDS) or []
         own = [pod for pod in found if pod["namespace"] == namespace and _belongs(pod, kind, name)]
         shown = text(own[:_SHOWN])

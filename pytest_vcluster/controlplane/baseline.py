@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Mapping
 
-from pytest_vcluster.controlplane.networks import ServiceRange, mover
-from pytest_vcluster.controlplane.template import ORIGIN, Template, from_state
+from pytest_vcluster.controlplane.networks import ORIGIN, ServiceRange, mover
+from pytest_vcluster.controlplane.template import Template, from_state
 
 _UID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # `metadata.uid` in protobuf: field 5 of ObjectMeta, 36 bytes long. Metadata comes first, so the first match is it.

@@ -1,8 +1,10 @@
 """HTTP to our own servers, synchronous and small: etcd over its Unix socket, an API server over TLS.
 
-The one rule: one connection, kept open, used by one thread at a time. Callers in the run service wrap calls in
-`asyncio.to_thread`. The standard library is enough here, and imports in a tenth of the time of any client library,
-which the first test of a run would wait for.
+The one rule: one connection, kept open, used by one thread at a time, and no answer, or half of one, is an OSError.
+Callers in the run service wrap calls in `asyncio.to_thread`.
+
+The standard library is enough here, and imports in a tenth of the time of any client library, which the first test of a
+run would wait for.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class Client:
         return cls(http.client.HTTPSConnection(ip, port, timeout=timeout, context=context))
 
     def status(self, path: str) -> tuple[int, str]:
-        """GET `path`, and return the status and the text; OSError or HTTPException if there is no answer."""
+        """GET `path`, and return the status and the text; OSError if there is no answer."""
         status, body = self._send("GET", path, None, {})
         return status, body.decode(errors="replace")
 
@@ -108,9 +110,12 @@ class Client:
             self._connection.request(method, self._prefix + path, body=data, headers={**headers, **self._headers()})
             response = self._connection.getresponse()
             return response.status, response.read()
-        except (OSError, http.client.HTTPException):
+        except OSError:
             self._connection.close()
             raise
+        except http.client.HTTPException as error:
+            self._connection.close()
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
 
 def _error(status: int, answer: bytes, *, method: str, path: str) -> ApiError:

@@ -46,6 +46,8 @@ class ServiceRange:
 SERVICE_RANGES: tuple[ServiceRange, ...] = tuple(
     ServiceRange(second, third) for second in _SECONDS for third in _THIRDS
 )
+ORIGIN = SERVICE_RANGES[0]
+"""The range that templates are made with; no cluster of a run gets it."""
 
 
 def mover(origin: ServiceRange, target: ServiceRange) -> Callable[[bytes], bytes]:

@@ -2,6 +2,9 @@
 
 The one rule: leaving the context leaves nothing. Processes are killed, not asked: an API server drains open watches for
 up to a minute, and nothing of a throw-away cluster deserves that.
+
+The first test of a run waits for everything that is done and imported before its API server is started; the rest is
+imported then.
 """
 
 from __future__ import annotations
@@ -11,24 +14,18 @@ import contextlib
 import functools
 import json
 import shutil
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_vcluster.controlplane import audit, key_maker, kube_apiserver, kube_controller_manager, kubeconfig
+from pytest_vcluster.controlplane import audit, key_maker, kube_apiserver, kubeconfig
 from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
-from pytest_vcluster.controlplane.datastore import Datastore
-from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER, KeyMaterial, KeyPair
-from pytest_vcluster.errors import ProvisionError, Timeout
 
-_POLL_SECONDS = 0.01
-_SILENT_POLL_SECONDS = 0.025
-"""While nothing listens: what is asked then takes from the processors that the start is waiting for."""
-_TAIL_LINES = 15
+if TYPE_CHECKING:
+    from pytest_vcluster.controlplane.http import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +105,22 @@ class ControlPlane:
 
     def api(self) -> Client:
         """Open a connection of the caller's own, as system:masters."""
-        return _client(self.settings, self.address)
+        from pytest_vcluster.controlplane.http import Client  # noqa: PLC0415 - see above
+
+        pki = self.settings.pki
+        return Client.over_tls(
+            self.address.ip,
+            self.address.port,
+            authority=pki / "server-ca.crt",
+            certificate=pki / "admin.crt",
+            key=pki / "admin.key",
+        )
 
 
 StartComponent = Callable[[], Awaitable[RunningComponent]]
-StateMaker = Callable[[str], Mapping[bytes, bytes]]
-"""Makes the entries to start on, given the certificate (PEM) of the authority that signs the serving certificate."""
+StateMaker = Callable[[str], Awaitable[Mapping[bytes, bytes]]]
+"""Makes the entries to start on, while the API server starts, given the certificate (PEM) of the authority that signs
+its serving certificate."""
 
 
 @contextlib.asynccontextmanager
@@ -148,16 +155,19 @@ async def running(
             ),
         )
         started.append(await starter.start(apiserver))
+        from pytest_vcluster.controlplane import kube_controller_manager, readiness, seeding  # noqa: PLC0415 - see above
+
+        entries = None if state is None else await state(plane.server_authority)
         if listening is not None:
             await asyncio.shield(listening)
         # The server looks at etcd only when it has initialized itself, which takes longer than the seed.
-        if state is not None and not await asyncio.to_thread(_seed, plane, state):
+        if entries is not None and not await asyncio.to_thread(seeding.seed, settings, entries):
             # This one was quicker, and has begun to make a state of its own: away with both, then one after the other.
             started[0].kill()
             await started[0].exited
-            await asyncio.to_thread(_seed_anew, plane, state)
+            await asyncio.to_thread(seeding.seed_anew, settings, entries)
             started[0] = await starter.start(apiserver)
-        await _answering(plane, started[0])
+        await readiness.until_ready(plane, started[0])
         controller_manager = kube_controller_manager.component(
             settings.controller_manager_binary,
             kube_controller_manager.Settings(
@@ -175,7 +185,11 @@ async def running(
         for component in reversed(started):
             component.kill()
         await asyncio.gather(*(component.exited for component in started))
-        await asyncio.to_thread(_discard, settings)
+        if started:
+            from pytest_vcluster.controlplane import seeding  # noqa: PLC0415 - see above
+
+            await asyncio.to_thread(seeding.discard, settings)
+        shutil.rmtree(settings.directory, ignore_errors=True)
 
 
 def _prepare(settings: PlaneSettings) -> ControlPlane:
@@ -215,96 +229,7 @@ def _prepare(settings: PlaneSettings) -> ControlPlane:
     )
 
 
-def _seed(plane: ControlPlane, state: StateMaker) -> bool:
-    with contextlib.closing(Datastore(plane.settings.etcd_socket)) as datastore:
-        return datastore.seed(plane.settings.etcd_prefix, state(plane.server_authority))
-
-
-def _seed_anew(plane: ControlPlane, state: StateMaker) -> None:
-    with contextlib.closing(Datastore(plane.settings.etcd_socket)) as datastore:
-        datastore.delete(plane.settings.etcd_prefix)
-    if not _seed(plane, state):
-        raise ProvisionError(f"Somebody else writes to {plane.settings.etcd_prefix} of {plane.settings.etcd_socket}.")
-
-
-async def _answering(plane: ControlPlane, apiserver: RunningComponent) -> None:
-    settings = plane.settings
-    began = time.monotonic()
-    client = plane.api()
-    last_seen = "nothing listens"
-    try:
-        while time.monotonic() - began < settings.timeout:
-            if apiserver.exited.done():
-                raise ended_early(apiserver)
-            try:
-                status, text = await asyncio.to_thread(client.status, settings.ready_path)
-            except (OSError, HTTPException) as error:
-                last_seen = f"{type(error).__name__}: {error}"
-                pause = _SILENT_POLL_SECONDS
-            else:
-                pause = _POLL_SECONDS
-                if status == 200:
-                    return
-                last_seen = f"/readyz answered {status}: {_failing_checks(text)}"
-            await asyncio.sleep(pause)
-    finally:
-        client.close()
-    raise Timeout(
-        f"kube-apiserver {settings.version} of {settings.name} becoming ready",
-        elapsed=settings.timeout,
-        last_seen=f"{last_seen}\nLast lines of {apiserver.log}:\n{tail(apiserver.log)}",
-    )
-
-
-def ended_early(component: RunningComponent) -> ProvisionError:
-    """Make the error for a `component` that ended while it was expected to come up."""
-    return ProvisionError(
-        f"{component.name} ended with {component.exited.result()} while starting.\n"
-        f"Last lines of {component.log}:\n{tail(component.log)}\n"
-        "Run `pytest-vcluster doctor` to check the binaries and this machine."
-    )
-
-
-def tail(log: Path, *, lines: int = _TAIL_LINES) -> str:
-    """The last `lines` lines of a log, or a note that there is none."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - 64 * 1024))
-            return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
-    except OSError as error:
-        return f"(no log: {error})"
-
-
 def write_private(path: Path, text: str) -> None:
     """Write `text` to a new file that only this user can read."""
     path.touch(mode=0o600)
     path.write_text(text)
-
-
-def _client(settings: PlaneSettings, address: Address) -> Client:
-    pki = settings.pki
-    return Client.over_tls(
-        address.ip,
-        address.port,
-        authority=pki / "server-ca.crt",
-        certificate=pki / "admin.crt",
-        key=pki / "admin.key",
-    )
-
-
-def _failing_checks(text: str) -> str:
-    return ", ".join(line for line in text.splitlines() if line.startswith("[-]")) or text[:200]
-
-
-def _discard(settings: PlaneSettings) -> None:
-    # etcd may be what died; then there is nothing to delete either.
-    with contextlib.suppress(OSError, HTTPException):
-        datastore = Datastore(settings.etcd_socket, timeout=5.0)
-        datastore.delete(settings.etcd_prefix)
-        datastore.close()
-    shutil.rmtree(settings.directory, ignore_errors=True)
-
-
-def all_exited(components: Iterable[RunningComponent]) -> bool:
-    """Tell whether every one of `components` has ended."""
-    return all(component.exited.done() for component in components)

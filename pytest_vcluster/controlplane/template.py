@@ -17,10 +17,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange, mover
-
-ORIGIN = SERVICE_RANGES[0]
-"""The Service range that templates are made with."""
+from pytest_vcluster.controlplane.networks import ORIGIN, ServiceRange, mover
 
 # Never part of a template: what names one server or one moment. The API server writes these again when it starts.
 VOLATILE = (

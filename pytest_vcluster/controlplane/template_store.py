@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -18,14 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pytest_vcluster.controlplane import kube_apiserver, kube_controller_manager, plane
-from pytest_vcluster.controlplane.addresses import Address
+from pytest_vcluster.controlplane import plane, template_name
 from pytest_vcluster.controlplane.component import Starter
 from pytest_vcluster.controlplane.datastore import Datastore
 from pytest_vcluster.controlplane.http import Client
+from pytest_vcluster.controlplane.last_words import ended_early
+from pytest_vcluster.controlplane.networks import ORIGIN
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
 from pytest_vcluster.controlplane.template import (
-    ORIGIN,
     ROOT_CA_BUNDLE,
     ROOT_CA_CONFIGMAP,
     Template,
@@ -37,36 +36,6 @@ _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _AGGREGATED_ROLES = ("admin", "edit", "view")
 _QUIET_SECONDS = 1.5
 _POLL_SECONDS = 0.1
-# Raised when the making of templates changes in a way that their arguments don't show.
-_GENERATION = 2
-
-
-def file_name(settings: PlaneSettings) -> str:
-    """The name of the template for `settings`: a pure function of version and arguments, without paths and ports."""
-    neutral = replace(settings, name="template", directory=Path("/d"), etcd_socket=Path("/e"))
-    pki = neutral.directory / "pki"
-    arguments = [
-        kube_apiserver.component(
-            Path("kube-apiserver"),
-            kube_apiserver.Settings(
-                name=neutral.name,
-                address=Address("127.0.0.1", 1),
-                etcd_socket=neutral.etcd_socket,
-                etcd_prefix="/p",
-                service_range=ORIGIN.cidr,
-                pki=pki,
-                disabled_admission=neutral.disabled_admission,
-            ),
-        ).arguments,
-        kube_controller_manager.component(
-            Path("kube-controller-manager"),
-            kube_controller_manager.Settings(
-                name=neutral.name, kubeconfig=pki, pki=pki, controllers=neutral.controllers
-            ),
-        ).arguments,
-    ]
-    digest = hashlib.sha256(json.dumps([_GENERATION, settings.version, arguments]).encode()).hexdigest()
-    return f"{settings.version}-{digest[:16]}.json"
 
 
 async def get(settings: PlaneSettings, starter: Starter, *, cache: Path, progress: Callable[[str], None]) -> Template:
@@ -74,7 +43,7 @@ async def get(settings: PlaneSettings, starter: Starter, *, cache: Path, progres
 
     `settings` names a control plane that does not run yet; its name and directory are used for the one that is started.
     """
-    path = cache / "templates" / file_name(settings)
+    path = template_name.path(settings, cache)
     found = _read(path)
     if found is not None:
         return found
@@ -128,7 +97,7 @@ async def _settled(control_plane: ControlPlane, client: Client, datastore: Datas
     while time.monotonic() - began < settings.timeout:
         for component in control_plane.components:
             if component.exited.done():
-                raise plane.ended_early(component)
+                raise ended_early(component)
         state = await asyncio.to_thread(datastore.read, settings.etcd_prefix)
         digest = hashlib.sha256(repr(sorted(state.items())).encode()).digest()
         now = time.monotonic()

@@ -14,24 +14,24 @@ import functools
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_vcluster.controlplane import etcd, kube_controller_manager, plane, template_store
+from pytest_vcluster.controlplane import etcd, kube_controller_manager, plane, template_name
 from pytest_vcluster.controlplane.component import Death, RunningComponent, Starter, describe_exit
 from pytest_vcluster.controlplane.keys import KeyMaterial
+from pytest_vcluster.controlplane.last_words import tail
 from pytest_vcluster.controlplane.networks import SERVICE_RANGES, ServiceRange
 from pytest_vcluster.controlplane.plane import ControlPlane, PlaneSettings
-from pytest_vcluster.controlplane.template import Template
 from pytest_vcluster.errors import ProvisionError, VClusterError
-from pytest_vcluster.hosts import binaries, storage
-from pytest_vcluster.hosts.baselines import BaselineStore
+from pytest_vcluster.hosts import binaries
 from pytest_vcluster.settings import NodeShape, Settings
 from pytest_vcluster.toolchain import Component, Sources
 
 if TYPE_CHECKING:
+    from pytest_vcluster.controlplane.template import Template
     from pytest_vcluster.hosts import embedded
+    from pytest_vcluster.hosts.baselines import BaselineStore
     from pytest_vcluster.hosts.virtual import VirtualCluster
 
 
@@ -109,12 +109,14 @@ class EmbeddedBackplane:
         service_range = self._take_range()
         try:
             settings = await self._plane_settings(version, service_range)
-            template = await self._template(version)
-            store = BaselineStore(self._sources.cache, template_store.file_name(settings), self._baselines)
-            laid = await asyncio.to_thread(store.find, baseline) if baseline else None
+            if not template_name.path(settings, self._sources.cache).exists():
+                await self._template(version)  # takes seconds; otherwise it is read while the API server starts
+            laid = await asyncio.to_thread(self._baselines_for(settings).find, baseline) if baseline else None
 
-            def state(certificate_authority: str) -> Mapping[bytes, bytes]:
-                start = laid or template
+            async def state(certificate_authority: str) -> Mapping[bytes, bytes]:
+                from pytest_vcluster.hosts import storage  # noqa: PLC0415 - see above
+
+                start = laid or await self._template(version)
                 cloned = start.clone(service_range=service_range, certificate_authority=certificate_authority)
                 return {**storage.stored_class(), **cloned}
 
@@ -122,6 +124,7 @@ class EmbeddedBackplane:
             async with running as control_plane:
                 from pytest_vcluster.hosts.virtual import VirtualCluster  # noqa: PLC0415 - see above
 
+                store = self._baselines_for(settings)
                 cluster = VirtualCluster(
                     control_plane,
                     nodes=nodes,
@@ -136,7 +139,7 @@ class EmbeddedBackplane:
                 )
                 self._watch(control_plane.components, cluster.deaths, cluster.died, of=control_plane.components)
                 if laid is not None:
-                    await asyncio.to_thread(_serve_all, control_plane, laid)
+                    await self._until_served(control_plane, laid)
                 admission = asyncio.create_task(self._admit(cluster))
                 try:
                     if self._host.done():
@@ -149,16 +152,19 @@ class EmbeddedBackplane:
         finally:
             self._free_ranges.insert(0, service_range)
 
+    async def _until_served(self, control_plane: ControlPlane, baseline: Template) -> None:
+        from pytest_vcluster.controlplane import custom_resources  # noqa: PLC0415 - only where there is a baseline
+
+        wait, timeout = custom_resources.wait_until_served, self._settings.timeout
+        with contextlib.closing(control_plane.api()) as client:
+            await asyncio.to_thread(wait, client, baseline.entries, timeout=timeout)
+
     async def _admit(self, cluster: VirtualCluster) -> None:
         try:
             host = await self._running_host(start=False)
-            await asyncio.to_thread(
-                host.admit,
-                cluster.plane,
-                nodes=cluster.nodes,
-            )
+            await asyncio.to_thread(host.admit, cluster.plane, nodes=cluster.nodes)
             cluster.on_host.set()
-        except (OSError, HTTPException, VClusterError) as error:
+        except (OSError, VClusterError) as error:
             status = f"could not take {cluster.name}: {error}"
             cluster.deaths.append(Death(component="host", status=status, log="", tail=""))
             cluster.died.set()
@@ -171,7 +177,7 @@ class EmbeddedBackplane:
             return
         await admission
         # A host that is just dying ends as a whole, with everything of this cluster on it.
-        with contextlib.suppress(OSError, HTTPException, VClusterError):
+        with contextlib.suppress(OSError, VClusterError):
             await asyncio.to_thread(self._host.result().dismiss, cluster.name, nodes=cluster.nodes)
 
     async def _running_host(self, *, start: bool = True) -> embedded.EmbeddedHost:
@@ -206,17 +212,24 @@ class EmbeddedBackplane:
                 self._watch(host.components, self.deaths, self.failed)
                 self._host.set_result(host)
                 await self._closing.wait()
-        except (VClusterError, OSError, HTTPException) as error:
+        except (OSError, VClusterError) as error:
             if not self._host.done():
                 self._host.set_exception(error)
                 self._host.exception()  # whoever asks for the host gets it; nobody may ask
 
     async def _template(self, version: str) -> Template:
         if version not in self._templates:
+            from pytest_vcluster.controlplane import template_store  # noqa: PLC0415 - see above
+
             settings = await self._plane_settings(version, self._free_ranges[-1])
             making = template_store.get(settings, self._starter, cache=self._sources.cache, progress=self._progress)
             self._templates[version] = asyncio.create_task(making)
         return await asyncio.shield(self._templates[version])
+
+    def _baselines_for(self, settings: PlaneSettings) -> BaselineStore:
+        from pytest_vcluster.hosts.baselines import BaselineStore  # noqa: PLC0415 - see above
+
+        return BaselineStore(self._sources.cache, template_name.file_name(settings), self._baselines)
 
     async def _plane_settings(self, version: str, service_range: ServiceRange) -> PlaneSettings:
         found = await binaries.have(
@@ -265,7 +278,7 @@ class EmbeddedBackplane:
                         component=component.name,
                         status=describe_exit(exited.result()),
                         log=str(component.log),
-                        tail=plane.tail(component.log),
+                        tail=tail(component.log),
                     )
                 )
                 died.set()
@@ -283,13 +296,3 @@ class EmbeddedBackplane:
         await asyncio.gather(*self._templates.values(), return_exceptions=True)
         if not self._host.done():
             self._host.cancel()
-
-
-def _serve_all(control_plane: ControlPlane, baseline: Template) -> None:
-    from pytest_vcluster.controlplane import custom_resources  # noqa: PLC0415 - only clusters with a baseline need it
-
-    client = control_plane.api()
-    try:
-        custom_resources.wait_until_served(client, baseline.entries, timeout=control_plane.settings.timeout)
-    finally:
-        client.close()

@@ -159,7 +159,7 @@ async def running(
     hosts_template = Template(version=template.version, entries=entries, root_ca=template.root_ca)
     started: list[RunningComponent] = []
 
-    def state(certificate_authority: str) -> dict[bytes, bytes]:
+    async def state(certificate_authority: str) -> dict[bytes, bytes]:
         return hosts_template.clone(service_range=SERVICE_RANGES[0], certificate_authority=certificate_authority)
 
     storage.prepare()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pytest_vcluster.controlplane import etcd, key_maker
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.last_will import LastWill
+from pytest_vcluster.controlplane.last_words import ended_early, tail
 from pytest_vcluster.errors import Timeout
 from pytest_vcluster.hosts import binaries
 from pytest_vcluster.settings import Settings
@@ -90,14 +91,12 @@ async def _import_rest(listening: asyncio.Future[None]) -> None:
 async def _listening(store: RunningComponent, directory: Path, *, timeout: float) -> None:
     # From then on whoever connects is served as soon as etcd has elected itself. An API server that looks for it before
     # sleeps for a second; but it is at least as long busy with itself first.
-    from pytest_vcluster.controlplane import plane  # noqa: PLC0415 - the backplane has brought it
-
     began = time.monotonic()
     while time.monotonic() - began < timeout:
         if store.exited.done():
-            raise plane.ended_early(store)
+            raise ended_early(store)
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(etcd.socket(directory)))
             return
         await asyncio.sleep(_POLL_SECONDS)
-    raise Timeout("etcd's start", elapsed=timeout, last_seen=plane.tail(store.log))
+    raise Timeout("etcd's start", elapsed=timeout, last_seen=tail(store.log))

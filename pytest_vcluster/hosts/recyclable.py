@@ -11,7 +11,6 @@ import functools
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from http.client import HTTPException
 from typing import Any, Protocol
 
 from pytest_vcluster.comparison import ApiState, differences, read
@@ -139,7 +138,7 @@ class Recyclable(ABC):
         """Have the present state, as soon as it comes to rest, be what `recycle` leads back to."""
         try:
             outcome = await self._order(syncer.take_baseline)
-        except (OSError, HTTPException, ApiError) as error:
+        except (OSError, ApiError) as error:
             raise ProvisionError(f"No baseline could be taken: {_reason(error)}") from error
         self._verified = int(outcome["revision"]), int(outcome["keys"])
         if self._compare:
@@ -158,7 +157,7 @@ class Recyclable(ABC):
         """Remember the present state; returns its name."""
         try:
             return str((await self._order(syncer.checkpoint))["checkpoint"])
-        except (OSError, HTTPException, ApiError) as error:
+        except (OSError, ApiError) as error:
             raise ProvisionError(f"No checkpoint could be taken: {_reason(error)}") from error
 
     async def restore(self, checkpoint: str) -> str:
@@ -167,7 +166,7 @@ class Recyclable(ABC):
             outcome = await self._order(functools.partial(syncer.restore, checkpoint=checkpoint))
             if outcome["revived"] or outcome["outdated"]:
                 await self._forget_what_ended()
-        except (OSError, HTTPException, ApiError) as error:
+        except (OSError, ApiError) as error:
             raise ProvisionError(f"The checkpoint could not be restored: {_reason(error)}") from error
         return str(outcome["restless"])
 
@@ -192,7 +191,7 @@ class Recyclable(ABC):
             outcome = await self._order(functools.partial(syncer.recycled, read_before=before))
             if outcome["outdated"]:
                 outcome = await self._renewed(outcome)
-        except (OSError, HTTPException, ApiError) as error:
+        except (OSError, ApiError) as error:
             return f"the recycler failed: {_reason(error)}"
         if not outcome["pristine"]:
             return str(outcome["reason"])

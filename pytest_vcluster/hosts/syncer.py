@@ -12,14 +12,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
-from pytest_vcluster.controlplane.plane import ended_early, write_private
+from pytest_vcluster.controlplane.last_words import ended_early
+from pytest_vcluster.controlplane.plane import write_private
 from pytest_vcluster.errors import ApiError, Timeout
 
 Connect = Callable[..., Client]
@@ -157,7 +157,7 @@ async def answering(process: RunningComponent, directory: Path, *, timeout: floa
             raise ended_early(process)
         try:
             status, text = await asyncio.to_thread(health, connector(directory))
-        except (OSError, HTTPException) as error:
+        except OSError as error:
             last_seen = f"{type(error).__name__}: {error}"
         else:
             if status == 200:

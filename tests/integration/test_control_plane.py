@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -64,16 +63,15 @@ async def be_late(directory):
         template = await shared._template(VERSION)
         states = []
 
-        def state(certificate_authority):
+        async def state(certificate_authority):
             with contextlib.closing(Datastore(settings.etcd_socket)) as datastore:
-                while not states and not datastore.read(settings.etcd_prefix):
-                    time.sleep(0.02)
+                while not datastore.read(settings.etcd_prefix):
+                    await asyncio.sleep(0.02)
             states.append(template.clone(service_range=SERVICE_RANGES[1], certificate_authority=certificate_authority))
             return states[-1]
 
         async with plane.running(settings, shared._starter, state=state) as control_plane:
-            assert len(states) == 2
             assert [component.exited.done() for component in control_plane.components] == [False, False]
             with contextlib.closing(control_plane.api()) as client:
                 role = client.call("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/view")
-            assert role["metadata"]["uid"].encode() in states[1][b"clusterroles/view"]
+            assert role["metadata"]["uid"].encode() in states[0][b"clusterroles/view"]

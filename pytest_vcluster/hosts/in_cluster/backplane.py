@@ -15,7 +15,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
@@ -155,7 +154,7 @@ class PodBackplane:
         while (now := time.monotonic()) - began < self._settings.timeout:
             try:
                 status, said = await asyncio.to_thread(cluster.health)
-            except (OSError, HTTPException) as error:
+            except OSError as error:
                 said = f"{type(error).__name__}: {error}"
             else:
                 if status == 200:
@@ -239,7 +238,7 @@ class PodBackplane:
             client = self._host.server.connect(timeout=_LOST_SECONDS)
             try:
                 listed = (await asyncio.to_thread(client.call, "GET", path))["items"]
-            except (OSError, HTTPException, ApiError) as error:
+            except (OSError, ApiError) as error:
                 if time.monotonic() - seen > _LOST_SECONDS:
                     status = f"could not be reached for {_LOST_SECONDS:g} s: {error}"
                     self.deaths.append(Death(component="host", status=status, log="", tail=""))

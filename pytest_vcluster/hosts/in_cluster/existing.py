@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,7 @@ def swept(kubeconfig: Path, context: str, namespace: str | None) -> list[str]:
     try:
         with contextlib.closing(server.connect(timeout=_SECONDS)) as client:
             return sweeping.sweep(client, where, patient=True)
-    except (OSError, HTTPException, ApiError) as error:
+    except (OSError, ApiError) as error:
         raise HostError(
             f"Namespace {where} of context {context!r} in {kubeconfig} could not be swept: {error}\n"
             "Whoever sweeps may list and delete Services and Leases there."
@@ -138,7 +137,7 @@ def namespace_of(kubeconfig: Path, context: str) -> str:
 def _version(client: Client, url: str, settings: Settings) -> str:
     try:
         return str(client.call("GET", "/version")["gitVersion"])
-    except (OSError, HTTPException, ApiError) as error:
+    except (OSError, ApiError) as error:
         raise HostError(
             f"The host can't be reached: {error}\n"
             f"Checked: GET {url}/version, as the user of context {settings.context!r} in {settings.kubeconfig}.\n"

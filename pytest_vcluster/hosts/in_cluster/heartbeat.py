@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from http.client import HTTPException
 from typing import Any
 
 from pytest_vcluster.controlplane.http import Client
@@ -39,7 +38,7 @@ async def beating(host: Host, run: str) -> AsyncIterator[str]:
     finally:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
-        with contextlib.suppress(OSError, HTTPException, ApiError):
+        with contextlib.suppress(OSError, ApiError):
             await asyncio.to_thread(client.call, "DELETE", f"{collection}/{name}")
         client.close()
 
@@ -55,7 +54,7 @@ async def _renew(client: Client, collection: str, lease: dict[str, Any]) -> None
         await asyncio.sleep(EVERY_SECONDS)
         try:
             await asyncio.to_thread(_beat, client, path, lease, collection)
-        except (OSError, HTTPException, ApiError) as error:
+        except (OSError, ApiError) as error:
             _log.warning("the run's lease on the host could not be renewed: %s", error)
 
 

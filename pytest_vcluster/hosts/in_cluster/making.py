@@ -9,7 +9,6 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,9 @@ from pytest_vcluster.controlplane import kube_apiserver
 from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.datastore import without
 from pytest_vcluster.controlplane.keys import KeyMaterial
-from pytest_vcluster.controlplane.networks import ServiceRange
+from pytest_vcluster.controlplane.networks import ORIGIN, ServiceRange
 from pytest_vcluster.controlplane.plane import write_private
-from pytest_vcluster.controlplane.template import ORIGIN, SERVICE_STATE, Template
+from pytest_vcluster.controlplane.template import SERVICE_STATE, Template
 from pytest_vcluster.errors import ApiError
 from pytest_vcluster.hosts import chart
 from pytest_vcluster.hosts.granting import Identity
@@ -168,7 +167,7 @@ class Making:
     def unmake(self) -> None:
         """Delete everything; what the host does not hear of now, it hears of by the end of our heartbeat."""
         with (
-            contextlib.suppress(OSError, HTTPException, ApiError),
+            contextlib.suppress(OSError, ApiError),
             contextlib.closing(self._host.server.connect(timeout=_SECONDS)) as client,
         ):
             release.delete(client, self._host.namespace, self.name, beyond=self._beyond)

@@ -5,10 +5,8 @@ The one rule: the Service of the cluster comes first and goes first. Whatever fa
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
@@ -87,12 +85,11 @@ def node_ports(made: Mapping[str, Any], name: str) -> Mapping[str, int]:
 
 def pod(client: Client, namespace: str, name: str) -> Object | None:
     """The pod of the virtual cluster; None if there is none (yet)."""
-    with contextlib.suppress(HTTPException):
-        try:
-            return client.call("GET", f"/api/v1/namespaces/{namespace}/pods/{name}-0")
-        except ApiError as error:
-            if error.status != 404:
-                raise
+    try:
+        return client.call("GET", f"/api/v1/namespaces/{namespace}/pods/{name}-0")
+    except ApiError as error:
+        if error.status != 404:
+            raise
     return None
 
 
@@ -108,6 +105,6 @@ def last_words(client: Client, namespace: str, name: str, container: str) -> str
     path = f"/api/v1/namespaces/{namespace}/pods/{name}-0/log?container={container}&previous=true&tailLines={_WORDS}"
     try:
         status, text = client.status(path)
-    except (OSError, HTTPException) as error:
+    except OSError as error:
         status, text = 0, f"{type(error).__name__}: {error}"
     return text.strip() if status == 200 else f"(no log: {text.strip()[:300]})"
