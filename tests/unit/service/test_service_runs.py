@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def test_a_run_survives_json_and_knows_its_controller():
 
 
 def test_sockets_have_short_paths_wherever_the_temporary_directory_is(monkeypatch):
-    monkeypatch.setattr(runs.tempfile, "tempdir", "/tmp/" + "long/" * 20)
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/" + "long/" * 20)
     assert len(str(runs.base() / "12345678" / "1" / "etcd-peer.sock")) < 100
-    monkeypatch.setattr(runs.tempfile, "tempdir", "/tmp/short")
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp/short")
     assert runs.base().parent == Path("/tmp/short")
 
 
