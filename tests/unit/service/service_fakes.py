@@ -228,11 +228,19 @@ class Machine:
         return found
 
     def kill(self, part):
-        """Kill the processes whose log is named like `part`."""
+        """Kill the processes whose log is named like `part`, as soon as there are any."""
+        for pid in until(lambda: self._logging_to(part)):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _logging_to(self, part):
+        # A component that was just started is called otherwise for a moment: it is bound to its parent first.
+        found = []
         for pid in self.pids("sleep"):
             with contextlib.suppress(OSError):
                 if part in Path(f"/proc/{pid}/fd/1").readlink().name:
-                    os.kill(pid, signal.SIGKILL)
+                    found.append(pid)
+        return found
 
     def service(self):
         """Run services; what one of them has forked bears its command line until it becomes something else."""
