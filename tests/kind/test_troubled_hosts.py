@@ -7,7 +7,7 @@ import json
 import pytest
 from kind_lives import docker
 
-from pytest_vcluster.errors import VClusterError
+from pytest_vcluster.errors import Timeout, VClusterError
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -46,6 +46,50 @@ class TestApiServer:
         assert vcluster.get("pods") == []
         vcluster.apply(pod("next"))
         vcluster.wait("pod/next", "Ready", timeout=SECONDS)
+
+
+UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+
+
+def in_bytes(quantity: str) -> int:
+    return int(quantity[:-2]) * UNITS[quantity[-2:]] if quantity[-2:] in UNITS else int(quantity)
+
+
+@pytest.fixture
+def full(vcluster_host, host_kubectl):
+    """Somebody else's pod has asked for all the host's memory but a little; called, it is gone."""
+    [name] = vcluster_host.nodes
+    node = json.loads(host_kubectl("get", "node", name, "--output", "json"))
+    pods = json.loads(host_kubectl("get", "pods", "--all-namespaces", "--output", "json"))["items"]
+    asked = [
+        in_bytes(container.get("resources", {}).get("requests", {}).get("memory", "0"))
+        for found in pods
+        if found["status"]["phase"] in ("Pending", "Running")
+        for container in found["spec"]["containers"]
+    ]
+    free = in_bytes(node["status"]["allocatable"]["memory"]) - sum(asked)
+    greedy = pod("greedy")
+    greedy["spec"]["containers"][0]["resources"] = {"requests": {"memory": str(free - 64 * UNITS["Mi"])}}
+    host_kubectl("apply", "--namespace", "default", "-f", "-", text=json.dumps(greedy))
+
+    def free_again() -> None:
+        host_kubectl("delete", "pod", "greedy", "--namespace", "default", "--ignore-not-found")
+
+    host_kubectl("wait", "pod/greedy", "--namespace", "default", "--for=condition=PodScheduled", "--timeout=50s")
+    yield free_again
+    free_again()
+
+
+def test_a_host_without_room_is_told_and_room_that_comes_is_used(vcluster, vcluster_factory, full):
+    with (
+        pytest.raises(Timeout, match=r"not scheduled: .*Insufficient memory"),
+        vcluster_factory(isolation="fresh"),
+    ):
+        pass
+    assert vcluster.get("namespaces", "default")
+    full()
+    with vcluster_factory(isolation="fresh") as another:
+        assert another.get("namespaces", "default")
 
 
 def test_a_version_whose_images_nobody_has_is_told_with_where_they_were_looked_for(vcluster, vcluster_factory):
