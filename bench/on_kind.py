@@ -33,15 +33,21 @@ _NAME = "vcluster-bench"
 _COLD, _COLD_QUICK = 3, 1
 _NEXT, _NEXT_QUICK = 30, 6
 _WARM_UP = 3
+_WARM_UP_SECONDS = 10
+"""After that long, three times, the pool has made all clusters that it wants, which takes seconds of all processors."""
 _SECONDS = 1800.0
 _IMAGE, _CONFIGURATION = "PYTEST_VCLUSTER_KIND_IMAGE", "PYTEST_VCLUSTER_KIND_CONFIG"
 _TESTS = """\
+import time
+
 import pytest
 
 @pytest.mark.parametrize("number", range({count}))
 def test_that_leaves_something(vcluster, number):
     metadata = [{{"name": f"left-{{part}}"}} for part in range(10)]
     vcluster.apply([{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": each}} for each in metadata])
+    if number < {warm_up}:
+        time.sleep({seconds})
 """
 
 
@@ -52,7 +58,9 @@ def opened(ground: Ground) -> Iterator[Once]:
         raise NotMeasured("there is no Docker here that answers (`docker info`)")
     settings = _settings(ground)
     cold, count = (_COLD_QUICK, _NEXT_QUICK) if ground.quick else (_COLD, _NEXT)
-    tests = suite.project(ground, "kind-next", tests=_TESTS.format(count=count + _WARM_UP))
+    tests = suite.project(
+        ground, "kind-next", tests=_TESTS.format(count=count + _WARM_UP, warm_up=_WARM_UP, seconds=_WARM_UP_SECONDS)
+    )
     turns = iter(range(1000))
 
     def once() -> Samples:
