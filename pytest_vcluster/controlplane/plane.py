@@ -189,7 +189,7 @@ async def running(
             from pytest_vcluster.controlplane import seeding  # noqa: PLC0415 - see above
 
             await asyncio.to_thread(seeding.discard, settings)
-        shutil.rmtree(settings.directory, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, settings.directory, ignore_errors=True)
 
 
 def _prepare(settings: PlaneSettings) -> ControlPlane:
