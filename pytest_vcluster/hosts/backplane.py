@@ -52,6 +52,8 @@ class EmbeddedBackplane:
     ) -> None:
         self.deaths: list[Death] = []
         self.failed = asyncio.Event()
+        self.on_its_way = asyncio.Event()
+        """Set as soon as the first API server was started."""
         self._settings = settings
         self._directory = directory
         self._starter = starter
@@ -114,6 +116,7 @@ class EmbeddedBackplane:
             laid = await asyncio.to_thread(self._baselines_for(settings).find, baseline) if baseline else None
 
             async def state(certificate_authority: str) -> Mapping[bytes, bytes]:
+                self.on_its_way.set()
                 from pytest_vcluster.hosts import storage  # noqa: PLC0415 - see above
 
                 start = laid or await self._template(version)

@@ -69,21 +69,22 @@ async def opened(
             make_keys=key_maker.make_here if begun is None else begun.make,
         )
         backplane._watch([store], backplane.deaths, backplane.failed)
-        importing = asyncio.create_task(_import_rest(listening))
+        importing = asyncio.create_task(_import_rest(backplane.on_its_way))
         try:
             yield backplane
         finally:
             await backplane._close()
-            listening.cancel()
+            for task in (listening, importing):
+                task.cancel()
             await asyncio.gather(listening, importing, return_exceptions=True)
     finally:
         store.kill()
         await store.exited
 
 
-async def _import_rest(listening: asyncio.Future[None]) -> None:
-    # By then the first API server is on its way, and this process has nothing to do but to wait for it.
-    await asyncio.shield(listening)
+async def _import_rest(on_its_way: asyncio.Event) -> None:
+    # From then on this process has nothing to do but to wait for the first API server.
+    await on_its_way.wait()
     for name in _NEEDED_LATER:
         await asyncio.to_thread(importlib.import_module, name)
 
