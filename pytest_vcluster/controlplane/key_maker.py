@@ -1,7 +1,7 @@
 """The key material of control planes, made by a process of its own where one was begun.
 
-Cryptography takes as long to import as etcd to start, so the run service has it imported by another process, on another
-core, while it imports itself. The one rule: it makes no difference where keys are made. Without such a process, or when
+Cryptography takes long to import, so the run service has it imported by another process, on another core, while it
+imports itself. The one rule: it makes no difference where keys are made. Without such a process, or when
 it has died, they are made right here.
 
 The process gets a line of JSON for every control plane and answers with one; it ends when its input does, which is when

@@ -54,7 +54,7 @@ async def opened(
     found = await binaries.have(wanted, sources, register=register, progress=progress)
     store = await starter.start(etcd.component(binary=found[Component.ETCD].path, directory=directory))
     try:
-        # As long to import as etcd to start.
+        # While etcd starts.
         from pytest_vcluster.hosts.backplane import EmbeddedBackplane  # noqa: PLC0415
 
         listening = asyncio.create_task(_listening(store, directory, timeout=settings.timeout))

@@ -3,7 +3,7 @@
 The one rule: encoding and decoding are pure, and both sides use the same tuples. Errors cross by the name of their
 class in `pytest_vcluster.errors`, with their fields, so that a test sees the error that the service met.
 
-Named tuples, for a dataclass takes Python several times as long to make, and the first test of a run waits for all of
+Named tuples, because Python makes them with less code than dataclasses, and the first test of a run waits for all of
 them, on both sides. What tells messages apart is their class: tuples of two classes may be equal.
 """
 

@@ -122,6 +122,18 @@ class Host:
         path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}/token"
         return str(self.api.call("POST", path, spec)["status"]["token"])
 
+    def lets_in(self, token: str) -> bool:
+        """Whether the server takes who shows `token` for somebody it knows."""
+        door = Door.at(self.port, authority=self.authority)
+        request = urllib.request.Request(f"{door.url}/version", headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=door.tls):
+                return True
+        except urllib.error.HTTPError as error:
+            with error:
+                assert error.code == 401, error
+                return False
+
     def make_account(self, name: str = ACCOUNT) -> None:
         account = {"metadata": {"name": name}}
         self.api.call("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)

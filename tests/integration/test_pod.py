@@ -181,11 +181,12 @@ class TestRecycling:
 class TestHost:
     def test_a_token_that_is_refused_is_read_again(self, cluster, the_host):
         account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}"
+        former = (cluster.account / "token").read_text()
         the_host.api.call("DELETE", account)
         the_host.make_account()
         cluster.show_token(the_host.token())
         # The API server remembers for some seconds whom it let in.
-        time.sleep(11)
+        until(lambda: not the_host.lets_in(former), seconds=30)
         make_pod(cluster.virtual, "after")
         until(lambda: cluster.carried("pods"), seconds=30)
         cluster.virtual.call("DELETE", f"{PODS}/after?gracePeriodSeconds=0")

@@ -32,7 +32,7 @@ class Sockets:
         return made
 
     async def close(self) -> None:
-        """Shut all down that are open, and wait until their owners have closed them."""
+        """Shut all down that are open, and wait until their owners have closed them, a second at most."""
         now = asyncio.get_running_loop().time
         deadline = now() + _LONGEST
         while (left := [made for made in self._made if made.fileno() >= 0]) and now() < deadline:
