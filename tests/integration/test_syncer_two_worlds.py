@@ -166,7 +166,8 @@ def test_a_pod_that_vanishes_on_the_host_vanishes_in_the_virtual_cluster(servers
         async with carried(servers) as case:
             await case.create_pod("web")
             host = await case.run("web")
-            await eventually(lambda: is_bound(case, "web"))
+            # Before it has started there, it would be made again.
+            await eventually(lambda: is_running(case, "web"))
             await case.host.delete(PODS, case.name, host["metadata"]["name"], grace=0)
             await eventually(lambda: is_absent(case.virtual, PODS, "default", "web"))
 
@@ -217,6 +218,11 @@ def test_a_host_object_that_is_not_ours_is_not_touched_and_the_user_is_told(serv
 
 async def is_bound(case, name):
     return (await case.virtual.get(PODS, "default", name))["spec"].get("nodeName")
+
+
+async def is_running(case, name):
+    pod = await case.virtual.get(PODS, "default", name)
+    return (pod.get("status") or {}).get("phase") == "Running"
 
 
 async def is_absent(api, resource, namespace, name):
