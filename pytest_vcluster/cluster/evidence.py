@@ -16,7 +16,7 @@ from pytest_vcluster.cluster import pending
 from pytest_vcluster.cluster.changes import changed_objects, write_object
 from pytest_vcluster.cluster.events import events_of, table
 from pytest_vcluster.cluster.objects import metadata
-from pytest_vcluster.cluster.private_files import write_private
+from pytest_vcluster.private_files import write_private
 
 if TYPE_CHECKING:
     from pytest_vcluster.cluster.handle import VCluster

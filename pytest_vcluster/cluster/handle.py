@@ -20,7 +20,7 @@ from pytest_vcluster.cluster.checkpoints import Checkpoints
 from pytest_vcluster.cluster.guard import Guard
 from pytest_vcluster.cluster.in_pods import InPods
 from pytest_vcluster.cluster.outside import Outside
-from pytest_vcluster.cluster.private_files import write_private
+from pytest_vcluster.private_files import write_private
 
 if TYPE_CHECKING:
     import kubernetes.client

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_vcluster.cluster.lease import Grant
-from pytest_vcluster.cluster.private_files import write_private
+from pytest_vcluster.private_files import write_private
 
 _LONGEST = 64  # X.509 gives a common name and an organization no more.
 

@@ -17,8 +17,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_vcluster.cluster.private_files import write_private
 from pytest_vcluster.errors import NotAvailableOnHost
+from pytest_vcluster.private_files import write_private
 
 if TYPE_CHECKING:
     from pytest_vcluster.cluster.lease import Lease

@@ -23,6 +23,7 @@ from pytest_vcluster.controlplane import audit, key_maker, kube_apiserver, kubec
 from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.component import RunningComponent, Starter
 from pytest_vcluster.controlplane.keys import CONTROLLER_MANAGER, KeyMaterial, KeyPair
+from pytest_vcluster.private_files import write_private
 
 if TYPE_CHECKING:
     from pytest_vcluster.controlplane.http import Client
@@ -227,9 +228,3 @@ def _prepare(settings: PlaneSettings) -> ControlPlane:
         admin=admin,
         kubeconfig=config,
     )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write `text` to a new file that only this user can read."""
-    path.touch(mode=0o600)
-    path.write_text(text)

@@ -19,8 +19,8 @@ from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
 from pytest_vcluster.controlplane.last_words import ended_early
-from pytest_vcluster.controlplane.plane import write_private
 from pytest_vcluster.errors import ApiError, Timeout
+from pytest_vcluster.private_files import write_private
 
 Connect = Callable[..., Client]
 """Opens a connection to a syncer's admin API; takes `timeout`, in seconds."""

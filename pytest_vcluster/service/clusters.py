@@ -11,22 +11,22 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-from pytest_vcluster.errors import ProvisionError, ToolchainError, VClusterError
+from pytest_vcluster.errors import ProvisionError, VClusterError
 from pytest_vcluster.service.backplane import DeathOf, VirtualCluster
-from pytest_vcluster.service.failures import as_ours, ending, spell
+from pytest_vcluster.service.failures import ending, spell
 from pytest_vcluster.service.lease_terms import LeaseRequest
 from pytest_vcluster.service.occupant import Occupant
 from pytest_vcluster.service.planning import Prepare, Retire
 from pytest_vcluster.service.pool import Pool
+from pytest_vcluster.service.refusals import Refusals
 from pytest_vcluster.service.seats import HostState, Key, SeatState
 from pytest_vcluster.service.shared import Shared
 from pytest_vcluster.service.statistics import Statistics
 from pytest_vcluster.service.waiting import Tell, WaitingRoom
+from pytest_vcluster.service.way_back import ALWAYS_FRESH, way_back
 from pytest_vcluster.settings import NodeShape
 
 _log = logging.getLogger(__name__)
-_MOST_QUIET_DEATHS = 2
-_FRESH = "every test is to have a fresh one"
 
 
 class Clusters:
@@ -51,21 +51,19 @@ class Clusters:
         self._forget = forget
         self._recycling = recycling
         self._room = WaitingRoom()
+        self._refusals = Refusals(pool, self._room)
         self._shared: Shared | None = None
         self._shapes: dict[str, tuple[NodeShape, ...]] = {}
         self._occupants: dict[int, Occupant] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._host_facts: Mapping[str, object] = {}
-        self._lasting: dict[Key, VClusterError] = {}
-        self._quiet_deaths: dict[Key, int] = {}
 
     async def acquire(self, request: LeaseRequest, *, worker: int, tell: Tell) -> Occupant:
         """Wait for a cluster of one's own; cancel it to stop waiting. Raises why there can't be one."""
         key = Key.of(request.version, request.nodes, request.baseline)
         if self._pool.closed:
             raise ending()
-        if key in self._lasting:
-            raise self._lasting[key]
+        self._refusals.check(key)
         self._shapes[key.nodes] = request.nodes
         fresh = request.isolation == "fresh"
         ticket = self._pool.ask(key, worker=worker, holder=request.holder, fresh=fresh, expected=request.expected)
@@ -120,8 +118,7 @@ class Clusters:
 
     def not_laid(self, occupant: Occupant, error: VClusterError) -> None:
         """Give up a baseline: everybody who asks for it in this run is told `error`."""
-        self._lasting[occupant.key] = error
-        self._fail(occupant.key, error)
+        self._refusals.refuse_for_good(occupant.key, error)
         self._turn()
 
     def end(self, occupant: Occupant) -> None:
@@ -133,7 +130,7 @@ class Clusters:
     def stop_preparing(self) -> None:
         """Serve nobody any more: what isn't leased or kept ends, and who waits is told so."""
         self._pool.closed = True
-        self._fail(None, ending())
+        self._refusals.refuse(None, ending())
         for occupant in tuple(self._occupants.values()):
             if self._pool.seat(occupant.seat).state in (SeatState.READY, SeatState.PREPARING):
                 self.end(occupant)
@@ -160,7 +157,7 @@ class Clusters:
         """Do whatever follows from the books as they are now."""
         for ticket, seat in self._pool.granted():
             waiter, occupant = self._room.leave(ticket), self._occupants[seat.number]
-            self._quiet_deaths.pop(ticket.key, None)
+            self._refusals.served(ticket.key)
             if waiter is None or waiter.occupant.done():  # cancelled in this very moment
                 self.release(occupant)
             else:
@@ -187,7 +184,7 @@ class Clusters:
             await shared.run(lambda deaths: self._empty(shared, deaths))
         except Exception as error:
             _log.exception("the backplane failed")
-            self._fail(None, as_ours(error), lasting=isinstance(error, ToolchainError))
+            self._refusals.refuse(None, error)
         finally:
             self._abandon(shared)
             self._turn()
@@ -198,7 +195,8 @@ class Clusters:
         if shared.closing:
             deaths = ()  # they are our own doing
         if deaths and not shared.useful:
-            self._fail(None, ProvisionError("What all clusters share died as soon as it ran.\n" + spell(deaths)))
+            error = ProvisionError("What all clusters share died as soon as it ran.\n" + spell(deaths))
+            self._refusals.refuse(None, error)
         for occupant in [each for each in self._occupants.values() if each.shared is shared]:
             if deaths:
                 occupant.suffer(deaths)
@@ -243,7 +241,7 @@ class Clusters:
         except Exception as error:
             if not occupant.leaving and not occupant.shared.ending:
                 _log.exception("a cluster failed")
-                self._fail(key, as_ours(error), lasting=isinstance(error, ToolchainError))
+                self._refusals.refuse(key, error)
 
     def _vacate(self, occupant: Occupant) -> None:
         """Free the seat of a cluster that is gone."""
@@ -262,10 +260,7 @@ class Clusters:
         occupant.suffer(cluster.deaths)
         state = self._pool.seat(occupant.seat).state
         if state is SeatState.READY:
-            self._quiet_deaths[occupant.key] = self._quiet_deaths.get(occupant.key, 0) + 1
-            if self._quiet_deaths[occupant.key] > _MOST_QUIET_DEATHS:
-                error = ProvisionError("Clusters die before any test gets them.\n" + spell(occupant.deaths))
-                self._fail(occupant.key, error)
+            self._refusals.died_unused(occupant.key, occupant.deaths)
         if state in (SeatState.READY, SeatState.KEPT):
             self.end(occupant)
 
@@ -273,11 +268,11 @@ class Clusters:
         cluster = occupant.cluster
         assert cluster is not None
         holder = self._pool.seat(occupant.seat).former
-        reason = await self._way_back(occupant, cluster)
+        reason = await way_back(cluster, recycling=self._recycling, laid=self.is_laid(occupant))
         self._statistics.differences += [f"after {holder}: {line}" for line in cluster.differences]
         ending = occupant.leaving or occupant.shared.ending or self._pool.closed
         if reason or ending or cluster.died.is_set():
-            if reason and reason is not _FRESH and not ending:
+            if reason and reason is not ALWAYS_FRESH and not ending:
                 _log.info("%s is retired: %s", cluster.name, reason)
                 self._statistics.not_recycled(reason)
             self.end(occupant)
@@ -286,26 +281,13 @@ class Clusters:
             self._pool.move(occupant.seat, SeatState.READY)
         self._turn()
 
-    async def _way_back(self, occupant: Occupant, cluster: VirtualCluster) -> str:
-        if not self._recycling:
-            return _FRESH
-        if not self.is_laid(occupant):
-            return "its baseline was never laid"
-        if cluster.died.is_set():
-            return "one of its processes died"
-        try:
-            return await cluster.recycle()
-        except Exception as error:
-            _log.exception("%s could not be recycled", cluster.name)
-            return f"{type(error).__name__}: {error}"
-
     async def _start_host(self, shared: Shared) -> None:
         try:
             facts = await (await shared.backplane()).host_ready()
         except Exception as error:
             if not shared.ending:
                 _log.exception("the host failed")
-                self._fail(None, as_ours(error), lasting=isinstance(error, ToolchainError))
+                self._refusals.refuse(None, error)
                 shared.close()
         else:
             if self._shared is shared:
@@ -314,15 +296,6 @@ class Clusters:
                 self._host_facts = facts
                 self._room.host_runs(facts)
             self._turn()
-
-    def _fail(self, key: Key | None, error: VClusterError, *, lasting: bool = False) -> None:
-        tickets = self._pool.fail(key)
-        if lasting:
-            self._lasting |= {ticket.key: error for ticket in tickets}  # binaries don't appear while a run goes on
-        self._room.fail(tickets, error)
-        if key is None:
-            self._pool.host_wanted = False
-            self._room.host_failed(error)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -17,7 +17,6 @@ from pytest_vcluster.controlplane.addresses import Address, for_api_server
 from pytest_vcluster.controlplane.datastore import without
 from pytest_vcluster.controlplane.keys import KeyMaterial
 from pytest_vcluster.controlplane.networks import ORIGIN, ServiceRange
-from pytest_vcluster.controlplane.plane import write_private
 from pytest_vcluster.controlplane.template import SERVICE_STATE, Template
 from pytest_vcluster.errors import ApiError
 from pytest_vcluster.hosts import chart
@@ -28,6 +27,7 @@ from pytest_vcluster.hosts.in_cluster.cluster import PodCluster, Reached
 from pytest_vcluster.hosts.in_cluster.host import Host
 from pytest_vcluster.hosts.in_cluster.way_in import forwarded
 from pytest_vcluster.hosts.recyclable import KeepBaseline
+from pytest_vcluster.private_files import write_private
 from pytest_vcluster.settings import NodeShape
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_vcluster.cluster.private_files import write_private
 from pytest_vcluster.cluster.users import add_user, file_name, user_kubeconfig
 from pytest_vcluster.controlplane.pki import CertificateAuthority
+from pytest_vcluster.private_files import write_private
 
 
 @pytest.fixture(scope="module")
