@@ -64,6 +64,17 @@ def versions(given: Given) -> tuple[str, ...]:
     return tuple(found)
 
 
+def switches(given: Given) -> tuple[str, ...]:
+    """Take a list of the syncer's switches, each named once."""
+    from pytest_vcluster.sync_switches import SWITCHES  # noqa: PLC0415 - start-up time
+
+    parts = given.text.replace(",", " ").split()
+    for part in parts:
+        if part not in SWITCHES:
+            raise given.wrong(f"names {part!r}, which is no switch", allowed=", ".join(SWITCHES))
+    return tuple(dict.fromkeys(parts))
+
+
 def count(given: Given) -> int:
     """Take a whole number from 1 on."""
     if not given.text.isdecimal() or int(given.text) < 1:

@@ -269,4 +269,10 @@ OPTIONS = (
         help="image of the syncer (default: that of this version, built where it is missing)",
         parse=option_values.text,
     ),
+    Option(
+        name="sync",
+        metavar="to_host.ingresses[,...]",
+        help="what else virtual clusters share with their host, by the syncer's switches",
+        parse=option_values.switches,
+    ),
 )

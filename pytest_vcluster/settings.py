@@ -99,6 +99,8 @@ class Settings:
     """Node image of the kind cluster, and with it the host's Kubernetes version; None: kind's default."""
     syncer_image: str | None = None
     """Image of the syncer; None: the one of this version, built where it is missing."""
+    sync: tuple[str, ...] = ()
+    """What virtual clusters share with their host beyond the usual, of `sync_switches.SWITCHES`."""
     nodes: tuple[NodeShape, ...] = DEFAULT_NODES
     """Simulated nodes of every virtual cluster on the embedded host."""
 
@@ -121,6 +123,7 @@ class Settings:
             "kind_config": _text(self.kind_config),
             "kind_image": self.kind_image,
             "syncer_image": self.syncer_image,
+            "sync": list(self.sync),
             "nodes": [node.to_json() for node in self.nodes],
         }
 
@@ -144,6 +147,7 @@ class Settings:
             kind_config=_path(document["kind_config"]),
             kind_image=document["kind_image"],
             syncer_image=document["syncer_image"],
+            sync=tuple(document["sync"]),
             nodes=tuple(NodeShape.from_json(node) for node in document["nodes"]),
         )
 

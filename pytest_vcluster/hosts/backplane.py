@@ -210,7 +210,12 @@ class EmbeddedBackplane:
             template = await self._template(self._host_version)
             await asyncio.shield(self._listening)
             async with embedded.running(
-                settings, self._starter, directory=self._directory, binaries=found, template=template
+                settings,
+                self._starter,
+                directory=self._directory,
+                binaries=found,
+                template=template,
+                sync=self._settings.sync,
             ) as host:
                 self._watch(host.components, self.deaths, self.failed)
                 self._host.set_result(host)

@@ -152,9 +152,15 @@ class EmbeddedHost:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: PlaneSettings, starter: Starter, *, directory: Path, binaries: Found, template: Template
+    settings: PlaneSettings,
+    starter: Starter,
+    *,
+    directory: Path,
+    binaries: Found,
+    template: Template,
+    sync: Sequence[str] = (),
 ) -> AsyncIterator[EmbeddedHost]:
-    """Run the host and its syncer, and end both without a trace."""
+    """Run the host and its syncer, which also shares what `sync` says, and end both without a trace."""
     entries = without(template.entries, SERVICE_STATE)
     hosts_template = Template(version=template.version, entries=entries, root_ca=template.root_ca)
     started: list[RunningComponent] = []
@@ -173,6 +179,7 @@ async def running(
                 kubelet=syncer.guarded_kubelet(
                     kubelet, pki=settings.pki, behind=behind, namespace=containers.namespace
                 ),
+                sync=sync,
             )
             for component in (
                 syncer.component(config=config),

@@ -11,10 +11,11 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_vcluster import sync_switches
 from pytest_vcluster.controlplane.addresses import Address
 from pytest_vcluster.controlplane.component import Component, RunningComponent
 from pytest_vcluster.controlplane.http import Client
@@ -28,7 +29,7 @@ Connect = Callable[..., Client]
 _POLL_SECONDS = 0.02
 _PATROL_SECONDS = 120
 # What the syncer of the embedded host carries beyond its defaults, by its switches.
-_SYNC: Mapping[str, Mapping[str, bool]] = {
+_SYNC: sync_switches.Sync = {
     "to_host": {"persistent_volumes": True, "priority_classes": True},
     "from_host": {"storage_classes": True},
 }
@@ -44,13 +45,18 @@ def component(*, config: Path) -> Component:
     )
 
 
-def write_config(directory: Path, *, host_kubeconfig: Path, kubelet: Mapping[str, object]) -> Path:
-    """Write the syncer's configuration into `directory`, and return its path; `kubelet` is the one to be guarded."""
+def write_config(
+    directory: Path, *, host_kubeconfig: Path, kubelet: Mapping[str, object], sync: Iterable[str] = ()
+) -> Path:
+    """Write the syncer's configuration into `directory`, and return its path; `kubelet` is the one to be guarded.
+
+    `sync` is what is shared with the host beyond the usual.
+    """
     path = directory / "syncer.json"
     config = {
         "host": {"kubeconfig": str(host_kubeconfig)},
         "admin": {"unix": str(admin_socket(directory))},
-        "sync": _SYNC,
+        "sync": sync_switches.turned_on(sync, beside=_SYNC),
         "kubelet": kubelet,
         "patrol_seconds": _PATROL_SECONDS,
         "log_level": "info",

@@ -161,6 +161,14 @@ def test_a_name_that_kubernetes_would_not_take_is_refused(runs: Runs) -> None:
     result.stderr.fnmatch_lines(["ERROR: --vcluster-reuse: 'My_Cluster' is no such name. Allowed: lower case *"])
 
 
+def test_a_switch_that_the_syncer_does_not_have_is_refused(runs: Runs) -> None:
+    result = runs.test("", "--vcluster-sync=to_host.ingresses,to_host.pods")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --vcluster-sync: 'to_host.ingresses,to_host.pods' names 'to_host.pods', which is no switch. *"]
+    )
+
+
 def test_nodes_in_cli(runs: Runs) -> None:
     runs.test("def test_a(vcluster): pass", "--vcluster-nodes=2").assert_outcomes(passed=1)
     assert runs.world("open")[0]["nodes"] == ["node-1", "node-2"]

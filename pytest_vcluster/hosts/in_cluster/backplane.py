@@ -45,6 +45,7 @@ class Tools:
     syncer_image: str
     cache: Path
     make_keys: Callable[[str, Sequence[str]], KeyMaterial]
+    sync: Sequence[str] = ()
     chance: random.Random = field(default_factory=random.Random)
 
 

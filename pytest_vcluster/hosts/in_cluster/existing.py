@@ -7,7 +7,7 @@ that all of it may be made.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ def connected(
     with contextlib.closing(server.connect(timeout=_SECONDS)) as client:
         version = _version(client, server.url, settings)
         progress(f"host: {settings.context} ({server.url}, {version}), namespace {namespace}")
-        lacking = rights.missing(client, namespace, needed(settings.versions[0], helm, image, namespace))
+        lacking = rights.missing(client, namespace, needed(settings.versions[0], helm, image, namespace, settings.sync))
         if lacking:
             raise rights.refusal(lacking, where=f"context {settings.context}", namespace=namespace)
         found, metrics = service_range(client, namespace), tells_metrics(client, namespace)
@@ -97,7 +97,7 @@ def swept(kubeconfig: Path, context: str, namespace: str | None) -> list[str]:
         ) from error
 
 
-def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rights.Right]:
+def needed(version: str, helm: Path, image: str, namespace: str, sync: Iterable[str] = ()) -> Sequence[rights.Right]:
     """All rights that a run takes on such a host."""
     values = objects.values(
         version=version,
@@ -114,6 +114,7 @@ def needed(version: str, helm: Path, image: str, namespace: str) -> Sequence[rig
         metrics=False,
         lease="lease",
         syncer_image=image,
+        sync=sync,
     )
     rendered = chart.render(helm, "vc-00000000", namespace, values)
     # Names of what will be made are not known yet; whoever may do it to all may do it to them.

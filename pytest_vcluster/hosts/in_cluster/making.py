@@ -205,6 +205,7 @@ class Making:
             metrics=self._host.metrics,
             lease=self._lease,
             syncer_image=self._tools.syncer_image,
+            sync=self._tools.sync,
         )
         return chart.render(self._tools.helm, self.name, self._host.namespace, values)
 

@@ -7,8 +7,10 @@ of all else; then what pods read; the StatefulSet last.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from pytest_vcluster import sync_switches
 
 Object = dict[str, Any]
 
@@ -56,11 +58,16 @@ def values(
     metrics: bool,
     lease: str,
     syncer_image: str,
+    sync: Iterable[str],
 ) -> dict[str, Any]:
     """The chart's values of one virtual cluster; `keys` and `seed` name Secrets, `lease` the Lease of the run.
 
+    `sync` is what is shared with the host beyond the usual.
+
     With `metrics` it is told what its pods use, and its nodes, where these may be read.
     """
+    # What real nodes have to offer can be asked for where it may be read.
+    usual = {"from_host": {"storage_classes": nodes == "shared"}}
     return {
         "version": version,
         "labels": dict(labels),
@@ -70,8 +77,7 @@ def values(
         "certificates": {"secret": keys},
         "seed": {"secret": seed},
         "nodes": {"mode": nodes},
-        # What real nodes have to offer can be asked for where it may be read.
-        "sync": {"fromHost": {"storageClasses": nodes == "shared"}},
+        "sync": sync_switches.to_chart(sync_switches.turned_on(sync, beside=usual)),
         "metrics": {"pods": metrics, "nodes": metrics and nodes == "shared"},
         # A recycler needs the history, and no cluster of a test lives long.
         "store": {"compactionInterval": "0"},

@@ -75,6 +75,7 @@ async def opened(
             syncer_image=image,
             cache=sources.cache,
             make_keys=key_maker.make_here if begun is None else begun.make,
+            sync=settings.sync,
         )
         if settings.host == "existing" or settings.reuse:
             await asyncio.to_thread(_swept, host, run, progress)

@@ -93,9 +93,18 @@ def values(**changes):
     told = {
         "version": "v1.36.4", "labels": {}, "service_range": "10.96.0.0/24", "kubernetes_ip": "10.96.0.1",
         "dns_ip": "10.96.0.10", "node_ports": False, "keys": "k", "seed": "s", "nodes": "fake", "metrics": False,
-        "lease": "l", "syncer_image": "i",
+        "lease": "l", "syncer_image": "i", "sync": (),
     }  # fmt: skip
     return objects.values(**{**told, **changes})
+
+
+def test_what_else_is_shared_is_told_the_chart():
+    assert values()["sync"] == {"fromHost": {"storageClasses": False}}
+    told = values(sync=("to_host.network_policies", "from_host.ingress_classes"), nodes="shared")
+    assert told["sync"] == {
+        "toHost": {"networkPolicies": True},
+        "fromHost": {"storageClasses": True, "ingressClasses": True},
+    }
 
 
 @pytest.mark.parametrize(
