@@ -68,6 +68,7 @@ def metrics(sizes: Sizes) -> tuple[Metric, ...]:
     return (
         *rows,
         Metric(name=names.CARRY_STATUS_LAG.format(count=f"{sizes.many} at once"), unit="ms"),
+        Metric(name=names.CARRY_CHANGE_LAG.format(count=sizes.few), unit="ms"),
         Metric(name=names.CARRY_CPU, unit="s"),
         Metric(name=names.CARRY_TENANT, unit="MB"),
         Metric(name=names.CARRY_MEMORY, unit="MB"),

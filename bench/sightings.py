@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
 from typing import Any
 
 from vcluster_syncer.engine.timing import Timing
@@ -32,6 +32,8 @@ class Sightings:
         self.there: dict[str, dict[str, Any]] = {}
         self.first: dict[str, float] = {}
         self.ready: dict[str, float] = {}
+        self.told: dict[tuple[str, str], float] = {}
+        """When a pod was first seen with what its status says in `message`."""
         self._changed = asyncio.Event()
 
     def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
@@ -48,6 +50,8 @@ class Sightings:
         self.first.setdefault(name, now)
         if is_ready(obj):
             self.ready.setdefault(name, now)
+        if message := (obj.get("status") or {}).get("message"):
+            self.told.setdefault((name, message), now)
         self._changed.set()
 
     def remove(self, obj: dict[str, Any]) -> None:
@@ -64,6 +68,7 @@ class Sightings:
         """Forget when what was seen."""
         self.first.clear()
         self.ready.clear()
+        self.told.clear()
 
     def named(self, prefixes: tuple[str, ...]) -> list[str]:
         """The names there are that begin so."""
@@ -72,6 +77,10 @@ class Sightings:
     async def until_ready(self, count: int) -> float:
         """Wait until so many were ready; the time when they were."""
         return await self._until(lambda: len(self.ready) >= count, what=f"{count} to be ready")
+
+    async def until_told(self, name: str, message: str) -> float:
+        """Wait until the pod `name` says `message`; the time when it did."""
+        return await self._until(lambda: (name, message) in self.told, what=f"{name} to say {message!r}")
 
     async def until_there(self, wanted: Set[str]) -> float:
         """Wait until all of them are there; the time when they were."""
@@ -107,7 +116,7 @@ async def watched(client: Client, resource: Resource, namespace: str, *, what: s
         await asyncio.wait([task])
 
 
-def lags(here: dict[str, float], there: dict[str, float]) -> list[float]:
+def lags(here: Mapping[Any, float], there: Mapping[Any, float]) -> list[float]:
     """By how many milliseconds `there` saw what `here` had seen before, for all that both saw."""
     return [1000 * (there[name] - here[name]) for name in here if name in there]
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vcluster_syncer.kube import kubeconfig
+from vcluster_syncer.kube import kubeconfig, requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.model import CONFIGMAPS, PODS, SERVICES, Resource
 
@@ -39,6 +39,7 @@ _NAMESPACE = "bench"
 _NODES = 8
 """Of 110 pods each."""
 _AT_ONCE = 8
+_CHANGES = 5
 _SECONDS = 60.0
 _REQUEST_SECONDS = 300.0
 """To delete a thousand Services is one request."""
@@ -60,7 +61,7 @@ class _Bench:
     async def all(self) -> None:
         """Go through all cases."""
         sizes = self._sizes
-        await self._pods(sizes.few)
+        await self._pods(sizes.few, then_change=True)
         await self._pods(sizes.many)
         await self._deployments(sizes.many)
         await self._plain(SERVICES, loads.services(sizes.services), names.CARRY_SERVICES.format(count=sizes.services))
@@ -71,7 +72,7 @@ class _Bench:
         with self._record.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"row": name, "figures": figures}) + "\n")
 
-    async def _pods(self, count: int) -> None:
+    async def _pods(self, count: int, *, then_change: bool = False) -> None:
         case = names.CARRY_PODS.format(count=count)
         for place in self._in_turn():
             async with self._seen(PODS) as (here, there):
@@ -84,7 +85,28 @@ class _Bench:
                 if place is self._virtual:
                     self.note(names.CARRY_STATUS_LAG.format(count=count), *lags(there.ready, here.ready))
                     self.note(names.CARRY_POD_LAG.format(count=count), *lags(here.first, there.first))
+                    if then_change:
+                        await self._change(count, here, there)
                 await clear(place, PODS, [here, there])
+
+    async def _change(self, count: int, here: Sightings, there: Sightings) -> None:
+        """Change the status of each of those pods on the host, one when the change before has come, as kubelets do."""
+        await asyncio.sleep(_REST_SECONDS)
+        for turn in range(_CHANGES):
+            for name in there.named(PREFIXES):
+                message = f"change {turn}"
+                pod = there.there[name]["metadata"]
+                request = requests.merge_patch(
+                    PODS,
+                    namespace=pod["namespace"],
+                    name=pod["name"],
+                    uid=pod["uid"],
+                    patch={"status": {"message": message}},
+                    subresource="status",
+                )
+                await self._host.client.send(request)
+                await here.until_told(name, message)
+        self.note(names.CARRY_CHANGE_LAG.format(count=count), *lags(there.told, here.told))
 
     async def _deployments(self, count: int) -> None:
         case = names.CARRY_DEPLOYMENT.format(count=count)

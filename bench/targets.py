@@ -116,6 +116,16 @@ TARGETS: tuple[Target, ...] = (
         # for the median less.
         for word, percent, limit in (("p50", None, 5), ("p99", 99, 32))
     ),
+    *(
+        Target(
+            text=f"a change of a pod's status in the virtual cluster after the host's, {FEW} pods, {word}",
+            metric=names.CARRY_CHANGE_LAG.format(count=FEW),
+            limit=limit,
+            unit="ms",
+            percent=percent,
+        )
+        for word, percent, limit in (("p50", None, 5), ("p99", 99, 32))
+    ),
     Target(text="kind: cold, API server and default ServiceAccount", metric=names.KIND_COLD, limit=4, unit="s"),
     Target(text="kind: cold, DNS answers", metric=names.KIND_DNS, limit=5, unit="s"),
     Target(text="kind: next test, recycled, p50", metric=names.KIND_NEXT, limit=50, unit="ms"),
