@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from vcluster_syncer.kube.token_file import TokenFile
 
@@ -59,10 +58,7 @@ def load(path: Path) -> Server:
 
 def parse(text: str, *, source: Path) -> Server:
     """Read a kubeconfig's text; relative paths in it are relative to `source`, as kubectl has it."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise KubeconfigError(f"kubeconfig {source} is not YAML: {error}") from error
+    document = _document(text, source)
     if not isinstance(document, dict):
         raise KubeconfigError(f"kubeconfig {source} is not a mapping")
     context = _entry(document, "contexts", "context", document.get("current-context"), source)
@@ -119,6 +115,19 @@ def _load_client(context: ssl.SSLContext, server: Server) -> None:
             context.load_cert_chain(file.name)
         except ssl.SSLError as error:
             raise KubeconfigError(f"client certificate and key for {server.url} don't match or are not PEM") from error
+
+
+def _document(text: str, source: Path) -> object:
+    try:
+        # Those of virtual clusters are JSON, and many are read. YAML is for what people write.
+        return json.loads(text)
+    except ValueError:
+        import yaml  # noqa: PLC0415 - start-up time
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise KubeconfigError(f"kubeconfig {source} is not YAML: {error}") from error
 
 
 def _entry(document: Mapping[str, Any], section: str, key: str, name: object, source: Path) -> Mapping[str, Any]:
