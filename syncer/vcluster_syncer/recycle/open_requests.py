@@ -10,7 +10,9 @@ The 50 ms: https://github.com/kubernetes/apiserver/blob/master/pkg/admission/plu
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 from vcluster_syncer.recycle.audit_log import AuditLog
 
@@ -19,13 +21,18 @@ CONTROLLER_MANAGER = b'"system:kube-controller-manager"'
 _RECEIVED = "RequestReceived"
 
 
+class _Open(NamedTuple):
+    words: str
+    since: float
+
+
 class OpenRequests:
     """The open requests in an audit log that grows; there are none where there is no log."""
 
     def __init__(self, log: Path | None) -> None:
         self._log = AuditLog(log)
         self._at = 0
-        self._open: dict[str, str] = {}
+        self._open: dict[str, _Open] = {}
 
     def look(self) -> list[str]:
         """Read on, and tell what is open now, in words; Unreadable if that can't be told."""
@@ -35,5 +42,13 @@ class OpenRequests:
             if event.get("stage") != _RECEIVED:
                 self._open.pop(identity, None)
             elif "objectRef" in event:
-                self._open[identity] = f"{event.get('verb')} {event.get('requestURI')}"
-        return list(self._open.values())
+                self._open[identity] = _Open(f"{event.get('verb')} {event.get('requestURI')}", time.monotonic())
+        return [request.words for request in self._open.values()]
+
+    def unanswered(self, *, seconds: float) -> str:
+        """Tell of a request that looks have found open for so long, in words; empty if there is none.
+
+        Somebody who asks one thing after the other, as when he starts, always waits, but for no answer for long.
+        """
+        latest = time.monotonic() - seconds
+        return next((request.words for request in self._open.values() if request.since <= latest), "")

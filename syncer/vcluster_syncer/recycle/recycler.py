@@ -305,8 +305,9 @@ class Recycler:
                 await back.confirm_discovery()
             elif idle and not waiting:
                 return
-            if waiting and time.monotonic() > began + self._limits.answered:
-                raise NotPristine(f"its controller manager waits for an answer: {waiting[-1]}")
+            patience = self._limits.answered
+            if time.monotonic() > began + patience and (unanswered := self._open.unanswered(seconds=patience)):
+                raise NotPristine(f"its controller manager waits for an answer: {unanswered}")
             if time.monotonic() > began + self._limits.settling:
                 wrote = f"; last written: {shown(back.last)}" if back.last else ""
                 raise NotPristine(f"its processes did not come to rest within {self._limits.settling:g} s{wrote}")

@@ -16,7 +16,7 @@ from vcluster_syncer.recycle.target import Limits, Target
 
 STEPS = ["freeze", "reset", "barrier", "drain", "discovery", "quiet", "verify"]
 BRIEF = Limits(
-    quiet=0.0, quiet_blindly=0.0, settled=0.0, settling=0.05, answered=0.05, barrier=1.0, drained=0.05, restless=0.0
+    quiet=0.0, quiet_blindly=0.0, settled=0.0, settling=0.05, answered=0.02, barrier=1.0, drained=0.05, restless=0.0
 )
 
 

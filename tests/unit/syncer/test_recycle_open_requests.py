@@ -1,6 +1,9 @@
 """What the controller manager waits for, by the audit log, and a recycler that waits with it."""
 
+import dataclasses
+import itertools
 import json
+import time
 
 import pytest
 from recycle_parts import OTHER, STATE
@@ -78,6 +81,25 @@ def test_a_cluster_whose_controller_manager_gets_no_answer_is_not_pristine(log):
     note(log, told("1"))
     outcome = bench.recycled()
     assert (outcome.pristine, outcome.reason) == (False, f"its controller manager waits for an answer: {CREATE}")
+
+
+def test_who_asks_one_thing_after_the_other_gets_his_answers(log):
+    bench = Bench(audit=log, limits=dataclasses.replace(BRIEF, settling=5.0))
+    assert bench.captured().pristine
+    note(log, told("0"))
+    numbers = itertools.count(1)
+    deadline = time.monotonic() + 3 * BRIEF.answered
+
+    def meanwhile(_store, call):
+        if bench.steps[-1] == "quiet" and call == "changed_since":
+            number = next(numbers)
+            if time.monotonic() < deadline:
+                note(log, told(str(number)))
+            note(log, told(str(number - 1), "ResponseComplete"))
+
+    bench.meanwhile = meanwhile
+    assert bench.recycled().pristine
+    assert next(numbers) > 3
 
 
 def test_what_comes_of_an_answer_is_put_back(log):
