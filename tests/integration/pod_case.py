@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from two_api_servers import VERSION, _api_server, _binary, _free_ports
+from two_api_servers import VERSION, _api_server, _binary, free_ports
 
 from pytest_vcluster.controlplane import etcd, pki
 from pytest_vcluster.toolchain import Component
@@ -146,7 +146,7 @@ def host(directory: Path, *, arguments: Sequence[str] = ()) -> Iterator[Host]:
         processes = Processes(directory, stack)
         store = etcd.component(binary=_binary(Component.ETCD, ETCD_VERSION), directory=directory)
         processes.start("host-etcd", [str(store.binary), *store.arguments])
-        (port,) = _free_ports(1)
+        (port,) = stack.enter_context(free_ports(1))
         binary = _binary(Component.KUBE_APISERVER, VERSION)
         command = _api_server(
             binary,
@@ -179,12 +179,14 @@ class Pod:
     directory: Path
     host: Host
     processes: Processes
+    ports: Sequence[int]
+    """Of its API server, of the syncer's admin API, and of its probes."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What its configuration has besides; of `pod` and of its tenant, too."""
     seed: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        self.port, self._admin_port, self.probes_port = _free_ports(3)
+        self.port, self._admin_port, self.probes_port = self.ports
         self.account = self.directory / "account"
         self.listing = self.directory / "proc"
         for made in (self.account, self.listing):
@@ -315,9 +317,10 @@ class Pod:
 def pod(directory: Path, host: Host, *, seed: Mapping[str, str] | None = None, **changes: Any) -> Iterator[Pod]:
     """A pod of which nothing runs yet."""
     with contextlib.ExitStack() as stack:
+        ports = stack.enter_context(free_ports(3))
         processes = Processes(directory, stack)
         try:
-            yield Pod(f"vc-{secrets.token_hex(4)}", directory, host, processes, changes, seed)
+            yield Pod(f"vc-{secrets.token_hex(4)}", directory, host, processes, ports, changes, seed)
         finally:
             # For pytest to show if the test fails.
             print(processes.log("syncer")[-6000:])

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from pod_case import ACCOUNT, LEASE, NAMESPACE, Door, Host, Pod, host, pod, until
-from two_api_servers import _free_ports
+from two_api_servers import free_ports
 from vcluster_syncer.translate import KINDS
 
 pytestmark = pytest.mark.timeout(400)
@@ -376,8 +376,7 @@ def enter(made: Pod, port: int) -> None:
 
 
 def test_of_what_is_granted_all_is_used_and_nothing_else_is_asked_for(audited: Audited) -> None:
-    [port] = _free_ports(1)
-    with cluster(audited, port, ALL) as (made, granted):
+    with free_ports(1) as [port], cluster(audited, port, ALL) as (made, granted):
         define_gateway_api(made.virtual)
         services = place_of("/api/v1/services", "default")
         made.virtual.call("POST", services, {"metadata": {"name": "always"}, "spec": {"ports": [{"port": 80}]}})
@@ -393,9 +392,8 @@ def test_of_what_is_granted_all_is_used_and_nothing_else_is_asked_for(audited: A
 
 
 def test_so_it_is_where_there_is_a_host_namespace_for_each(audited: Audited) -> None:
-    [port] = _free_ports(1)
-    spaces = {"mode": "each", "pattern": "{tenant}-{namespace}"}
-    with cluster(audited, port, {"to_host": {"namespaces": True}}, namespaces=spaces) as (made, granted):
+    spaces, switches = {"mode": "each", "pattern": "{tenant}-{namespace}"}, {"to_host": {"namespaces": True}}
+    with free_ports(1) as [port], cluster(audited, port, switches, namespaces=spaces) as (made, granted):
         path, host = "/api/v1/namespaces", made.host.api
         made.virtual.call("POST", path, {"metadata": {"name": "it"}})
         until(lambda: on_host(made, path))
@@ -412,8 +410,7 @@ def test_so_it_is_where_there_is_a_host_namespace_for_each(audited: Audited) -> 
 
 
 def test_so_it_is_at_the_end_of_a_cluster_that_nobody_wants_any_more(audited: Audited) -> None:
-    [port] = _free_ports(1)
-    with cluster(audited, port, {}, silent=30) as (made, granted):
+    with free_ports(1) as [port], cluster(audited, port, {}, silent=30) as (made, granted):
         owner = f"{place_of('/api/v1/services', NAMESPACE)}/{made.name}"
         until(lambda: made.host.api.ask("GET", owner)[0] == 404)
         assert made.host.api.ask("GET", f"{LEASES}/{LEASE}")[0] == 404

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -47,6 +48,8 @@ VERSION = KNOWN_PATCH["1.36"]
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 _WIPED = (PODS, SERVICES, ENDPOINT_SLICES, CONFIGMAPS, SECRETS, EVENTS, NODES)
+_START_SECONDS = 120.0
+"""Far longer than three servers take that start at once on a machine with nothing else to do."""
 _SERVICE_RANGES = ("10.64.0.0/10", "10.100.112.0/20", "10.100.128.0/20")
 DUAL_STACK = tuple(
     f"{four},{six}"
@@ -92,12 +95,19 @@ def _binary(component: Component, version: str) -> Path:
     return found.path
 
 
-def _free_ports(count: int) -> list[int]:
+@contextlib.contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports for servers that are started and killed within the context; nobody else is given one of them meanwhile."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
+            # Who binds to that very port, and says the same, may listen there all the same, on Linux.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        ports = [one.getsockname()[1] for one in sockets]
+        if sys.platform != "linux":
+            stack.close()
+        yield ports
 
 
 def _kubeconfig(path: Path, port: int, authority: pki.CertificateAuthority) -> None:
@@ -170,29 +180,29 @@ def started(
     directory: Path, *, host: str = VERSION, virtual: str = VERSION, ranges: Sequence[str] = _SERVICE_RANGES
 ) -> Iterator[Servers]:
     """Start all servers, of the host's and the virtual clusters' version; they are killed at the end."""
-    etcd_port, peer_port, *ports = _free_ports(5)
-    etcd = f"http://127.0.0.1:{etcd_port}"
-    # Unix sockets have short paths; pytest's own temporary folders do not.
-    socket_of_etcd = Path(tempfile.mkdtemp(dir="/tmp")) / "etcd.sock"
-    commands = {
-        "etcd": [
-            str(_binary(Component.ETCD, ETCD_VERSION)),
-            f"--data-dir={directory}/etcd",
-            f"--listen-client-urls={etcd},unix://{socket_of_etcd}",
-            f"--advertise-client-urls={etcd}",
-            f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
-            "--unsafe-no-fsync",
-            "--log-level=error",
-        ]
-    }
-    servers: list[Server] = []
-    processes: dict[str, subprocess.Popen[bytes]] = {}
-    for name, port, services in zip(("host", "first", "second"), ports, ranges, strict=True):
-        binary = _binary(Component.KUBE_APISERVER, host if name == "host" else virtual)
-        commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
-        servers.append(Server(name, port, directory / name / "kubeconfig", services))
     with contextlib.ExitStack() as stack:
+        etcd_port, peer_port, *ports = stack.enter_context(free_ports(5))
+        etcd = f"http://127.0.0.1:{etcd_port}"
+        # Unix sockets have short paths; pytest's own temporary folders do not.
+        socket_of_etcd = Path(tempfile.mkdtemp(dir="/tmp")) / "etcd.sock"
         stack.callback(shutil.rmtree, socket_of_etcd.parent)
+        commands = {
+            "etcd": [
+                str(_binary(Component.ETCD, ETCD_VERSION)),
+                f"--data-dir={directory}/etcd",
+                f"--listen-client-urls={etcd},unix://{socket_of_etcd}",
+                f"--advertise-client-urls={etcd}",
+                f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+                "--unsafe-no-fsync",
+                "--log-level=error",
+            ]
+        }
+        servers: list[Server] = []
+        processes: dict[str, subprocess.Popen[bytes]] = {}
+        for name, port, services in zip(("host", "first", "second"), ports, ranges, strict=True):
+            binary = _binary(Component.KUBE_APISERVER, host if name == "host" else virtual)
+            commands[name] = _api_server(binary, directory / name, name=name, port=port, etcd=etcd, services=services)
+            servers.append(Server(name, port, directory / name / "kubeconfig", services))
 
         def start(name: str) -> None:
             log = stack.enter_context((directory / f"{name}.log").open("ab"))
@@ -233,7 +243,7 @@ def _compact(etcd: str) -> None:
 
 
 def _wait_until_it_listens(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise AssertionError(f"the API server {server.name} ended: {log.read_text()[-2000:]}")
@@ -256,7 +266,7 @@ class Api:
         async with Client.open(kubeconfig.load(server.kubeconfig)) as client:
             api = cls(client)
             # The namespace is made by a hook of the server, after it began to answer.
-            await eventually(lambda: api.get(NAMESPACES, "", "default"), seconds=90)
+            await eventually(lambda: api.get(NAMESPACES, "", "default"), seconds=_START_SECONDS)
             yield api
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
@@ -318,7 +328,7 @@ class Api:
                         await self.delete(resource, metadata.get("namespace", ""), metadata["name"], grace=0)
 
 
-async def eventually(check: Any, *, seconds: float = 15.0) -> Any:
+async def eventually(check: Any, *, seconds: float = 60.0) -> Any:
     """Wait until `await check()` is something, and return it; tell what it last was otherwise."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
