@@ -29,6 +29,7 @@ class Proxy:
             yield proxy
         finally:
             server.close()
+            proxy.refuse(True)
             proxy.cut()
             while proxy._serving:
                 await asyncio.wait(proxy._serving)
@@ -60,8 +61,17 @@ class Proxy:
         if self._refusing:
             writer.transport.abort()
             return
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            # The server is away: so are we.
+            writer.transport.abort()
+            return
         ours = {writer, there_writer}
+        if self._refusing:
+            for one in ours:
+                one.transport.abort()
+            return
         self._writers |= ours
         try:
             await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
