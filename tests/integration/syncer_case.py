@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from two_api_servers import NAMESPACES, SERVICE_ACCOUNTS, Api, Server, eventuall
 from vcluster_syncer.config import Config
 from vcluster_syncer.engine.timing import Backoff, Timing
 from vcluster_syncer.kube.errors import AlreadyExists
-from vcluster_syncer.model import CONFIGMAPS, NODES, PODS
+from vcluster_syncer.model import CONFIGMAPS, NODES, PODS, SERVICES
 from vcluster_syncer.service import serve
 from vcluster_syncer.translate import KINDS
 
@@ -31,7 +32,8 @@ QUICK = Timing(
     failed=Backoff(first=0.02, longest=0.3),
     reconnect=Backoff(first=0.02, longest=0.2),
     silence=2.0,
-    settled=3.0,
+    # But for this one: who takes so long is reported ready though it is not.
+    settled=15.0,
 )
 TENANT = "vcluster-syncer/tenant"
 CONTAINER = {"name": "main", "image": "registry.example/app:1"}
@@ -128,6 +130,7 @@ class Case:
         """Wipe the virtual cluster, and give it a namespace and a node on the host."""
         case = cls(f"vc-{uuid.uuid4().hex[:6]}", host, virtual, server)
         await virtual.wipe()
+        await case.free_addresses()
         await host.create(NAMESPACES, "", case.name)
         await host.create(SERVICE_ACCOUNTS, case.name, "default")
         with contextlib.suppress(AlreadyExists):
@@ -135,6 +138,14 @@ class Case:
         await virtual.create(CONFIGMAPS, "default", "kube-root-ca.crt", data={"ca.crt": "the virtual CA"})
         await case.add_host_node("node-1")
         return case
+
+    async def free_addresses(self) -> None:
+        """Delete the Services that former tenants have on the host: the virtual cluster gives out their addresses anew."""
+        own = [ipaddress.ip_network(each) for each in self.server.service_range.split(",")]
+        for service in await self.host.list(SERVICES, labels=TENANT):
+            addresses = [each for each in service["spec"].get("clusterIPs", ()) if each != "None"]
+            if any(ipaddress.ip_address(each) in network for each in addresses for network in own):
+                await self.host.delete(SERVICES, service["metadata"]["namespace"], service["metadata"]["name"])
 
     @property
     def description(self) -> dict[str, Any]:
