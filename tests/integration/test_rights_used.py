@@ -12,8 +12,9 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ POLICY = {
 }
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 ALWAYS = {"annotations": {"vcluster-syncer/sync": "always"}}
 MERGE, STRATEGIC = "application/merge-patch+json", "application/strategic-merge-patch+json"
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -128,7 +130,7 @@ class Audited:
 
     def requests(self) -> list[dict[str, Any]]:
         """What was asked for so far, of resources."""
-        events = (json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}"))
+        events = map(json.loads, self.log.read_text().split("\n")[:-1])
         return [event for event in events if event.get("objectRef", {}).get("resource")]
 
     def used(self) -> set[Grant]:
@@ -142,6 +144,26 @@ class Audited:
             for event in self.requests()
             if event["annotations"].get("authorization.k8s.io/decision") != "allow"
         ]
+
+    def is_allowed(self, rule: Mapping[str, Any], *, namespace: str) -> bool:
+        """Whether the syncer may do what comes first in a rule."""
+        [group, *_], [resource, *_], [verb, *_] = rule["apiGroups"], rule["resources"], rule["verbs"]
+        plural, _, part = resource.partition("/")
+        asked = {"group": group, "resource": plural, "subresource": part, "verb": verb, "namespace": namespace}
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]
+        body = {"spec": {"user": SYNCER, "groups": groups, "resourceAttributes": asked}}
+        return bool(self.host.api.call("POST", REVIEWS, body)["status"]["allowed"])
+
+    def await_use_of(self, rights: Set[Grant]) -> None:
+        """Wait until these were made use of: the log is written after the answer."""
+        with contextlib.suppress(AssertionError):
+            until(lambda: rights <= self.used(), seconds=30)
+        assert rights - self.used() == set()
+
+    def renew(self) -> None:
+        """Show that somebody wants the cluster."""
+        beat = {"spec": {"renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}}
+        self.host.api.call("PATCH", f"{LEASES}/{LEASE}", beat, kind=MERGE)
 
     def grant(self, made: Pod) -> set[Grant]:
         """Grant what the pod's configuration needs, and nothing else; returns it."""
@@ -161,6 +183,9 @@ class Audited:
             self.host.api.call("POST", f"{RBAC}/{where}{plural}", {"metadata": {"name": name}, "rules": found})
             binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
             self.host.api.call("POST", f"{RBAC}/{where}{kind.lower()}bindings", binding)
+            for rule in found[:1]:
+                # The host's authorizer learns of it a moment later.
+                until(lambda rule=rule, where=where: self.is_allowed(rule, namespace=NAMESPACE if where else ""))
         every = (*rules["role"], *rules["clusterRole"])
         return {
             right for rule in every for right in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])
@@ -223,7 +248,7 @@ def cluster(
 ) -> Iterator[tuple[Pod, set[Grant]]]:
     """A virtual cluster whose syncer has the rights that it asked for, and a gateway at `port`.
 
-    Nobody renews its Lease; after `silent` seconds it ends.
+    Once it is healthy nobody renews its Lease; after `silent` seconds it ends.
     """
     with tempfile.TemporaryDirectory(prefix="p", dir="/tmp") as directory:
         files = {"certificate": "admin.crt", "key": "admin.key", "client_authority": "admin-ca.crt"}
@@ -237,7 +262,12 @@ def cluster(
         with pod(Path(directory), audited.host, heartbeat=heartbeat, sync=sync, **part) as made:
             granted = audited.grant(made)
             made.start_all()
-            until(made.is_healthy)
+
+            def is_healthy() -> bool:
+                audited.renew()
+                return made.is_healthy()
+
+            until(is_healthy)
             accounts = place_of("/api/v1/serviceaccounts", "default")
             made.virtual.call("POST", accounts, {"metadata": {"name": "default"}})
             yield made, granted
@@ -384,9 +414,7 @@ def test_of_what_is_granted_all_is_used_and_nothing_else_is_asked_for(audited: A
             carry(made, path, body)
         decide_about_a_volume(made)
         use_a_pod(made, port)
-        with contextlib.suppress(AssertionError):
-            until(lambda: granted - SEEN_ELSEWHERE.keys() <= audited.used(), seconds=30)
-        assert granted - SEEN_ELSEWHERE.keys() - audited.used() == set()
+        audited.await_use_of(granted - SEEN_ELSEWHERE.keys())
         assert audited.used() <= granted
         assert audited.refused() == []
 
@@ -405,15 +433,17 @@ def test_so_it_is_where_there_is_a_host_namespace_for_each(audited: Audited) -> 
         made.virtual.call("PUT", f"{path}/it/finalize", {**gone, "spec": {}})
         until(lambda: on_host(made, path) is None)
         wanted = {right for right in granted if right[:2] == ("", "namespaces")}
-        assert wanted - SEEN_ELSEWHERE.keys() <= audited.used() <= granted
+        audited.await_use_of(wanted - SEEN_ELSEWHERE.keys())
+        assert audited.used() <= granted
         assert audited.refused() == []
 
 
 def test_so_it_is_at_the_end_of_a_cluster_that_nobody_wants_any_more(audited: Audited) -> None:
-    with free_ports(1) as [port], cluster(audited, port, {}, silent=30) as (made, granted):
+    with free_ports(1) as [port], cluster(audited, port, {}, silent=10) as (made, granted):
         owner = f"{place_of('/api/v1/services', NAMESPACE)}/{made.name}"
         until(lambda: made.host.api.ask("GET", owner)[0] == 404)
         assert made.host.api.ask("GET", f"{LEASES}/{LEASE}")[0] == 404
         ended = {("coordination.k8s.io", "leases", verb) for verb in ("delete", "get")} | {("", "services", "delete")}
-        assert ended <= audited.used() <= granted
+        audited.await_use_of(ended)
+        assert audited.used() <= granted
         assert audited.refused() == []
