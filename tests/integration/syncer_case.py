@@ -140,7 +140,7 @@ class Case:
         return case
 
     async def free_addresses(self) -> None:
-        """Delete the Services that former tenants have on the host: the virtual cluster gives out their addresses anew."""
+        """Delete the host Services of former tenants: the virtual cluster gives out their addresses anew."""
         own = [ipaddress.ip_network(each) for each in self.server.service_range.split(",")]
         for service in await self.host.list(SERVICES, labels=TENANT):
             addresses = [each for each in service["spec"].get("clusterIPs", ()) if each != "None"]

@@ -12,7 +12,7 @@ from syncer_case import CONTAINER, Case, syncer
 from two_api_servers import NAMESPACES, Api, eventually, started
 from vcluster_syncer.model import CONFIGMAPS, PODS, SECRETS
 
-PATIENCE = 30
+PATIENCE = 60
 BOTH = pytest.mark.parametrize("resource", [CONFIGMAPS, SECRETS])
 
 

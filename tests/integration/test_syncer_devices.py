@@ -11,7 +11,7 @@ from syncer_case import CONTAINER, Case, syncer
 from two_api_servers import Api, eventually, started
 from vcluster_syncer.model import DEVICE_CLASSES, EVENTS, PODS, RESOURCE_CLAIMS
 
-PATIENCE = 30
+PATIENCE = 60
 ON = ("to_host.resource_claims", "from_host.device_classes")
 DRIVER = "gpus.example.com"
 CLAIMING = {**CONTAINER, "resources": {"claims": [{"name": "device"}]}}

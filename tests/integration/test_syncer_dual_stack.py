@@ -11,7 +11,7 @@ from syncer_case import Case, syncer
 from two_api_servers import DUAL_STACK, Api, eventually, started
 from vcluster_syncer.model import ENDPOINT_SLICES, SERVICES
 
-PATIENCE = 30
+PATIENCE = 60
 SPEC = {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]}
 SHARED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def test_two_tenants_with_the_same_names_do_not_meet(servers, directory):
                 assert (await case.on_host(CONFIGMAPS, "settings"))["data"] == {"colour": colour}
             await one.run("web")
             await eventually(lambda: is_ready(one, "web"))
+            await two.on_host(PODS, "web")
             assert not await is_ready(two, "web")
             await one.virtual.delete(PODS, "default", "web", grace=0)
             await eventually(lambda: holds(one, []))
@@ -133,14 +135,15 @@ def test_a_tenant_whose_server_is_dead_does_not_spin_or_disturb_others(servers, 
                 host_pod = await dying.on_host(PODS, "web")
                 proxy.refuse(True)
                 proxy.cut()
-                before = proxy.accepted
+                before, began = proxy.accepted, time.monotonic()
                 # News from the host for a tenant that can't be told.
                 for restarts in range(20):
                     await dying.set_status(host_pod, ready=True, restarts=restarts)
                 await other.create_pod("web")
                 await other.run("web")
                 await eventually(lambda: is_ready(other, "web"))
-                assert proxy.accepted - before < 100
+                # All that watch try again at once, and then, like the one who writes, a few times a second together.
+                assert proxy.accepted - before < 100 + 20 * (time.monotonic() - began)
                 [told] = [one for one in (await admin.call("GET", "/v1/tenants"))[1] if one["name"] == dying.name]
                 assert told["errors"]
                 proxy.refuse(False)
@@ -155,7 +158,7 @@ def test_a_tenant_whose_server_never_answers_is_refused_with_the_reason(servers,
         async with cases(servers) as [case], Proxy.open(servers.first.port) as proxy:
             proxy.refuse(True)
             through = servers.first.through(proxy.port, servers.first.kubeconfig.parent / "never")
-            async with syncer(directory, servers.host, timing=replace(QUICK, synced=0.5)) as admin:
+            async with syncer(directory, servers.host, timing=replace(QUICK, synced=2.0)) as admin:
                 body = {**case.description, "virtual": {"kubeconfig": str(through)}}
                 status, answer = await admin.call("POST", "/v1/tenants", body)
                 assert status == 504
@@ -212,7 +215,7 @@ def test_after_kill_9_and_restart_the_host_has_exactly_the_right_objects(servers
                     # One Secret of tokens for each pod, none for those that are gone.
                     await eventually(lambda: has_count(case, SECRETS, 20))
                 process.stdin.close()
-                assert await asyncio.to_thread(process.wait, 5) == 0
+                assert await asyncio.to_thread(process.wait, 60) == 0
 
     asyncio.run(scenario())
 

@@ -64,7 +64,7 @@ async def define(api, *resources):
         approved = {"annotations": {"api-approved.kubernetes.io": "unapproved, for a test"}}
         await api.create(DEFINITIONS, "", name_of(resource), metadata=approved, spec=spec)
     for resource in resources:
-        await eventually(lambda resource=resource: is_served(api, resource), seconds=30)
+        await eventually(lambda resource=resource: is_served(api, resource))
 
 
 async def is_served(api, resource):
@@ -77,7 +77,7 @@ async def undefine(api):
         with contextlib.suppress(NotFound):
             await api.delete(DEFINITIONS, "", name_of(resource))
     for resource in RESOURCES:
-        await eventually(lambda resource=resource: is_gone(api, DEFINITIONS, name_of(resource)), seconds=30)
+        await eventually(lambda resource=resource: is_gone(api, DEFINITIONS, name_of(resource)))
 
 
 async def is_gone(api, resource, name, namespace=""):
@@ -133,11 +133,11 @@ def test_a_route_reaches_the_host_and_what_is_said_of_it_comes_back(servers):
                 parents = (await case.virtual.get(HTTP_ROUTES, "default", "web")).get("status", {}).get("parents")
                 return gateway.get("status") and parents and (gateway["status"]["conditions"], parents)
 
-            conditions, [parent] = await eventually(came_back, seconds=20)
+            conditions, [parent] = await eventually(came_back)
             assert conditions[0]["message"] == "by edge"
             assert parent["parentRef"] == {"name": "edge"}
             await case.virtual.delete(HTTP_ROUTES, "default", "web")
-            await eventually(lambda: is_gone(case.host, HTTP_ROUTES, route["metadata"]["name"], case.name), seconds=20)
+            await eventually(lambda: is_gone(case.host, HTTP_ROUTES, route["metadata"]["name"], case.name))
 
     asyncio.run(scenario())
 
@@ -163,9 +163,9 @@ def test_a_grant_opens_the_way_to_another_namespace_and_its_end_closes_it(server
             giver = {"group": HTTP_ROUTES.group, "kind": "HTTPRoute", "namespace": "default"}
             spec = {"from": [giver], "to": [{"group": "", "kind": "Service"}]}
             await case.virtual.create(REFERENCE_GRANTS, space, "open", spec=spec)
-            await eventually(lambda: leads_to(granted=True), seconds=20)
+            await eventually(lambda: leads_to(granted=True))
             await case.virtual.delete(REFERENCE_GRANTS, space, "open")
-            await eventually(lambda: leads_to(granted=False), seconds=20)
+            await eventually(lambda: leads_to(granted=False))
 
     asyncio.run(scenario())
 
@@ -187,14 +187,14 @@ def test_definitions_that_are_missing_are_nobodys_trouble_and_may_come_later(ser
                 events = await case.virtual.list(EVENTS, "default")
                 return [event for event in events if event["reason"] == "NotOnHost"]
 
-            [event] = await eventually(is_told, seconds=20)
+            [event] = await eventually(is_told)
             assert event["involvedObject"]["name"] == "edge"
 
             # Then the host has them, too.
             await define(case.host, *RESOURCES)
-            await eventually(lambda: case.host_object(GATEWAYS, "edge"), seconds=30)
+            await eventually(lambda: case.host_object(GATEWAYS, "edge"))
             await case.host.create(GATEWAY_CLASSES, "", "shiny", spec={"controllerName": "example.org/c"})
-            await eventually(lambda: case.virtual.find(GATEWAY_CLASSES, "", "shiny"), seconds=20)
+            await eventually(lambda: case.virtual.find(GATEWAY_CLASSES, "", "shiny"))
 
             # Then the virtual cluster loses them, and with them what it had on the host.
             await undefine(case.virtual)
@@ -202,14 +202,14 @@ def test_definitions_that_are_missing_are_nobodys_trouble_and_may_come_later(ser
             async def host_is_empty():
                 return not await case.host.list(GATEWAYS, case.name)
 
-            await eventually(host_is_empty, seconds=30)
+            await eventually(host_is_empty)
             await case.create_pod("other")
             await case.on_host(PODS, "other")
 
             async def is_in_order():
                 return not await errors(admin)
 
-            await eventually(is_in_order, seconds=20)
+            await eventually(is_in_order)
 
     asyncio.run(scenario())
 
@@ -225,6 +225,6 @@ def test_a_host_that_has_the_definitions_shows_them_to_no_cluster_that_has_not(s
             assert await errors(admin) == []
             assert await case.virtual.list(EVENTS, "default") == []
             await define(case.virtual, *RESOURCES)
-            await eventually(lambda: case.virtual.find(GATEWAY_CLASSES, "", "shiny"), seconds=30)
+            await eventually(lambda: case.virtual.find(GATEWAY_CLASSES, "", "shiny"))
 
     asyncio.run(scenario())

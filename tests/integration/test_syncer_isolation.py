@@ -43,7 +43,7 @@ async def refusal(case, name):
         events = await case.virtual.list(EVENTS, "default")
         return [one["message"] for one in events if one["involvedObject"]["name"] == name and one["type"] == "Warning"]
 
-    [message] = await eventually(told, seconds=30)
+    [message] = await eventually(told)
     return message
 
 

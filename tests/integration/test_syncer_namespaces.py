@@ -44,7 +44,7 @@ async def space_of(case, namespace):
         assert len(names) < 2, names
         return names and names[0]
 
-    return await eventually(found, seconds=30)
+    return await eventually(found)
 
 
 async def add_pod(case, namespace, name="web"):
@@ -69,7 +69,7 @@ def only(case, resource, space, name="web"):
         assert len(found) < 2
         return found and found[0]
 
-    return eventually(one, seconds=30)
+    return eventually(one)
 
 
 def test_objects_of_each_namespace_are_in_one_of_their_own_and_come_back_from_it(servers):
@@ -93,7 +93,7 @@ def test_objects_of_each_namespace_are_in_one_of_their_own_and_come_back_from_it
                 async def is_running(namespace=namespace):
                     return (await case.virtual.get(PODS, namespace, "web"))["status"].get("podIP")
 
-                await eventually(is_running, seconds=30)
+                await eventually(is_running)
                 about = {"kind": "Pod", "namespace": space, "name": pod["metadata"]["name"]}
                 about["uid"] = pod["metadata"]["uid"]
                 message = f"pulled for {space}/{pod['metadata']['name']}"
@@ -103,7 +103,7 @@ def test_objects_of_each_namespace_are_in_one_of_their_own_and_come_back_from_it
                 async def is_told(namespace=namespace):
                     return [one for one in await case.virtual.list(EVENTS, namespace) if one["reason"] == "Pulled"]
 
-                [event] = await eventually(is_told, seconds=30)
+                [event] = await eventually(is_told)
                 assert event["message"] == f"pulled for {namespace}/web"
             assert len(set(spaces.values())) == 2
             assert await case.host.list(PODS, case.name) == []
@@ -128,7 +128,7 @@ def test_a_syncer_that_starts_again_finds_what_it_made(servers):
                 async def is_gone():
                     return await case.host.find(PODS, space, pod["metadata"]["name"]) is None
 
-                await eventually(is_gone, seconds=30)
+                await eventually(is_gone)
                 after = await case.host.list(NAMESPACES, labels=f"vcluster-syncer/tenant={case.name}")
                 assert {one["metadata"]["uid"] for one in after} == {one["metadata"]["uid"] for one in spaces}
 
@@ -155,7 +155,7 @@ def test_the_host_namespace_of_a_deleted_namespace_goes_and_a_foreign_one_stays(
                 found = await case.host.find(NAMESPACES, "", space)
                 return found is None or found["metadata"].get("deletionTimestamp")
 
-            await eventually(is_going, seconds=30)
+            await eventually(is_going)
             await case.virtual.create(CONFIGMAPS, "default", "settings", data={})
             await add_pod(case, "default")
             await only(case, PODS, await space_of(case, "default"))

@@ -10,7 +10,7 @@ from syncer_case import Case, syncer
 from two_api_servers import Api, eventually, started
 from vcluster_syncer.model import NODES
 
-PATIENCE = 30
+PATIENCE = 60
 MINE = {"key": "mine", "value": "1", "effect": "NoSchedule"}
 
 

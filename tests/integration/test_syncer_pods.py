@@ -14,7 +14,7 @@ from vcluster_syncer.kube.errors import KubeError
 from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.model import EVENTS, PODS, Resource
 
-PATIENCE = 30
+PATIENCE = 60
 LIMIT_RANGES = Resource("", "v1", "limitranges", "LimitRange")
 
 

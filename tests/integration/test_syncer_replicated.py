@@ -11,7 +11,7 @@ from syncer_case import Case, syncer
 from two_api_servers import NAMESPACES, Api, eventually, started
 from vcluster_syncer.model import ENDPOINT_SLICES, EVENTS, SERVICES
 
-PATIENCE = 30
+PATIENCE = 60
 PORTS = [{"name": "sql", "port": 5432, "protocol": "TCP", "targetPort": 5432}]
 LEADS_TO = "kubernetes.io/service-name"
 

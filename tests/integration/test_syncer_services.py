@@ -10,7 +10,7 @@ from syncer_case import Case, syncer
 from two_api_servers import Api, eventually, started
 from vcluster_syncer.model import ENDPOINT_SLICES, SERVICES
 
-PATIENCE = 30
+PATIENCE = 60
 PORTS = [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]
 SELECTOR = {"app": "web"}
 
@@ -138,7 +138,7 @@ def test_where_a_service_without_a_selector_leads_is_what_its_user_wrote(servers
 def test_the_api_servers_own_service_has_no_copy(servers):
     async def scenario():
         async with carried(servers) as case:
-            assert await case.virtual.get(SERVICES, "default", "kubernetes")
+            await until(lambda: case.virtual.find(SERVICES, "default", "kubernetes"))
             await case.virtual.create(SERVICES, "default", "web", spec=CHANGES["cluster IP"])
             await case.on_host(SERVICES, "web")
             assert len(await case.host.list(SERVICES, case.name)) == 1

@@ -22,7 +22,7 @@ from vcluster_syncer.model import (
     VOLUME_ATTRIBUTES_CLASSES,
 )
 
-PATIENCE = 30
+PATIENCE = 60
 WRITING = ("to_host.persistent_volumes", "from_host.storage_classes")
 READING = ("from_host.persistent_volumes", "from_host.storage_classes")
 NEITHER = ("from_host.storage_classes",)

@@ -69,7 +69,7 @@ async def vanished(api, resource, name, namespace=""):
     async def is_gone():
         return await api.find(resource, namespace, name) is None
 
-    await eventually(is_gone, seconds=20)
+    await eventually(is_gone)
 
 
 def test_an_ingress_is_served_by_the_host_and_its_address_comes_back(servers):
@@ -95,7 +95,7 @@ def test_an_ingress_is_served_by_the_host_and_its_address_comes_back(servers):
                 virtual = await case.virtual.get(INGRESSES, "default", "web")
                 return virtual["status"]["loadBalancer"].get("ingress") == [{"ip": "192.0.2.7"}]
 
-            await eventually(has_address, seconds=20)
+            await eventually(has_address)
             await case.virtual.delete(INGRESSES, "default", "web")
             await vanished(case.host, INGRESSES, host["metadata"]["name"], case.name)
             await vanished(case.host, SECRETS, secret["metadata"]["name"], case.name)
@@ -134,14 +134,14 @@ def test_a_policy_that_admits_a_namespace_follows_its_labels_and_its_pods(server
             async def admitted():
                 return [pod["metadata"]["name"] for pod in await case.host.list(PODS, case.name, labels=query)]
 
-            await eventually(admitted, seconds=20)
+            await eventually(admitted)
             assert await admitted() == [host_name(case.name, space, "client")]
             await case.virtual.patch(NAMESPACES, "", space, {"metadata": {"labels": {"env": "test"}}})
 
             async def nobody():
                 return not await admitted()
 
-            await eventually(nobody, seconds=20)
+            await eventually(nobody)
 
     asyncio.run(scenario())
 
@@ -161,7 +161,7 @@ def test_a_budget_is_a_number_of_pods_as_the_virtual_cluster_counts_them(servers
                 spec = (await case.on_host(POD_DISRUPTION_BUDGETS, "db"))["spec"]
                 return spec.get("minAvailable") == 2 and "maxUnavailable" not in spec
 
-            await eventually(is_a_number, seconds=20)
+            await eventually(is_a_number)
             virtual = await case.virtual.get(POD_DISRUPTION_BUDGETS, "default", "db")
             assert virtual["status"]["expectedPods"] == 4
 
@@ -214,14 +214,14 @@ def test_classes_of_the_host_are_seen_used_and_gone_with_it(servers):
                     found = await case.virtual.get(PRIORITY_CLASSES, "", name)
                     return found["description"] == "d" and await case.virtual.find(RUNTIME_CLASSES, "", name)
 
-                await eventually(is_put_back, seconds=20)
+                await eventually(is_put_back)
                 await host.delete(RUNTIME_CLASSES, "", name)
                 await host.create(RUNTIME_CLASSES, "", name, handler="kata")
 
                 async def is_the_new_one():
                     return (await case.virtual.get(RUNTIME_CLASSES, "", name))["handler"] == "kata"
 
-                await eventually(is_the_new_one, seconds=20)
+                await eventually(is_the_new_one)
                 for resource in classes:
                     await host.delete(resource, "", name)
                     await vanished(case.virtual, resource, name)
@@ -301,7 +301,7 @@ def test_nothing_is_done_on_the_host_without_a_right_that_is_asked_for(servers, 
                 found = await case.host.get(PODS, case.name, pod["metadata"]["name"])
                 return found["metadata"]["labels"].get("a") == "b"
 
-            await eventually(has_label, seconds=20)
+            await eventually(has_label)
             await case.virtual.delete(PODS, "default", "web", grace=0)
             await vanished(case.host, PODS, pod["metadata"]["name"], case.name)
 

@@ -17,7 +17,7 @@ from pytest_vcluster.toolchain.versions import KNOWN_PATCH
 
 pytestmark = pytest.mark.versions
 
-PATIENCE = 30
+PATIENCE = 60
 ROUNDS = 12
 PASSES = "vcluster_syncer_passes_total"
 OLDEST, NEWEST = KNOWN_PATCH["1.35"], KNOWN_PATCH["1.37"]
@@ -80,9 +80,13 @@ def test_a_ready_pod_stays_ready_whatever_else_the_host_says(world, writes):
                 observed = {"observedGeneration": generation, "conditions": conditions, **ONLY_NEWEST_POD}
                 await case.host.patch(PODS, case.name, host["metadata"]["name"], {"status": observed}, "status")
                 await eventually(lambda wanted=restarts: shows(wanted), seconds=PATIENCE)
+
+            async def shows_generation():
+                virtual = await look()
+                return ready(virtual).get("observedGeneration") == virtual["metadata"]["generation"] and virtual
+
+            virtual = await eventually(shows_generation, seconds=PATIENCE)
             assert set(seen) == {"True"}
-            virtual = await look()
-            assert ready(virtual)["observedGeneration"] == virtual["metadata"]["generation"]
             assert virtual["status"]["qosClass"] == "BestEffort"
             await comes_to_rest(admin, writes)
 
