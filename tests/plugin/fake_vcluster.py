@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pytest_vcluster.backend import Backend
 
 
+_TOLD = ("laid", "not laid")
+
+
 @dataclass(frozen=True)
 class FakeDeath:
     component: str
@@ -121,17 +124,22 @@ class World:
     def is_laid(self, baseline: str) -> bool:
         """Wait while somebody else lays a baseline; whether it is laid, so that one doesn't have to do it."""
         while True:
-            for line in self.read():
-                if line.get("baseline") == baseline and line["event"] == "laid":
-                    return True
-                if line.get("baseline") == baseline and line["event"] == "not laid":
-                    raise not_laid(line["holder"], line["why"])
             try:
                 self.claim_of(baseline).touch(exist_ok=False)
+                claimed = True
             except FileExistsError:
-                time.sleep(0.005)
-            else:
+                claimed = False
+            # Only now: who had the claim before may have told, and let go of it.
+            told = [line for line in self.read() if line.get("baseline") == baseline and line["event"] in _TOLD]
+            if claimed and not told:
                 return False
+            if claimed:
+                self.claim_of(baseline).unlink()
+            if told and told[0]["event"] == "laid":
+                return True
+            if told:
+                raise not_laid(told[0]["holder"], told[0]["why"])
+            time.sleep(0.005)
 
     def handle(self, lease: FakeLease) -> FakeCluster:
         return FakeCluster(self, lease)

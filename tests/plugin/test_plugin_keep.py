@@ -93,7 +93,7 @@ def test_at_a_terminal_the_run_ends_with_enter(runs: Runs) -> None:
             assert "export KUBECONFIG=" in shown
             assert not runs.world("shut_down")
             os.write(terminal, b"\n")
-            assert process.wait(timeout=20) == pytest.ExitCode.TESTS_FAILED
+            assert process.wait(timeout=60) == pytest.ExitCode.TESTS_FAILED
         finally:
             process.kill()
             os.close(terminal)
@@ -101,7 +101,7 @@ def test_at_a_terminal_the_run_ends_with_enter(runs: Runs) -> None:
     assert not runs.world("detach")
 
 
-def read_until(terminal: int, text: str, *, seconds: float = 30.0) -> str:
+def read_until(terminal: int, text: str, *, seconds: float = 90.0) -> str:
     shown = ""
     deadline = time.monotonic() + seconds
     while text not in shown:

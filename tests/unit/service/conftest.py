@@ -31,7 +31,7 @@ def run(machine):
     """A run of this very process, ended at the end."""
     made = machine.run()
     yield made
-    client.shut_down(made, timeout=5)
+    client.shut_down(made, timeout=60)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def open_lease(run):
     """Leases of `run`, released at the end."""
     leases = []
 
-    def opened(wish=None, *, run=run, settings=SETTINGS, timeout=10.0, on_progress=lambda _: None):
+    def opened(wish=None, *, run=run, settings=SETTINGS, timeout=60.0, on_progress=lambda _: None):
         leases.append(client.open_lease(run, settings, wish or request(), timeout=timeout, on_progress=on_progress))
         return leases[-1]
 

@@ -175,7 +175,7 @@ async def opened(settings, directory, *, starter, register, progress, will, begu
     if backplane.wishes_for("full"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if things := backplane.wishes_for("things"):  # that don't end with processes
-        will(will_about(things, answer_seconds=0.2))
+        will(will_about(things, answer_seconds=1.0))
         (Path(things) / "thing").touch()
     etcd = await backplane.process("etcd", backplane.deaths, backplane.failed)
     try:
@@ -245,7 +245,8 @@ class Machine:
     def service(self):
         """Run services; what one of them has forked bears its command line until it becomes something else."""
         found = self.pids("service/__main__.py ")
-        return {pid: command for pid, command in found.items() if parent(pid) not in found}
+        parents = {pid: parent(pid) for pid in found}
+        return {pid: found[pid] for pid, it in parents.items() if it is not None and it not in found}
 
     def left(self):
         """What of any run is left, processes and files."""
@@ -260,7 +261,7 @@ def parent(pid):
         return None
 
 
-def until(check, *, seconds=5.0):
+def until(check, *, seconds=60.0):
     """Poll until `check` returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
@@ -277,7 +278,7 @@ def request(version=VERSION, *, expected=1, nodes=DEFAULT_NODES, holder="test_x"
 def talk(gate, data=b"hello"):
     """What comes back through a lease's gate."""
     ip, _, port = gate.partition(":")
-    with socket.create_connection((ip, int(port)), timeout=5) as connection:
+    with socket.create_connection((ip, int(port)), timeout=60) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         received = b""
@@ -292,7 +293,7 @@ import service_fakes
 from pytest_vcluster.service import client
 run = client.Run.from_json(json.loads(sys.argv[1]))
 wish = service_fakes.request(expected=int(sys.argv[2]))
-lease = client.open_lease(run, service_fakes.SETTINGS, wish, timeout=20, on_progress=lambda _: None)
+lease = client.open_lease(run, service_fakes.SETTINGS, wish, timeout=60, on_progress=lambda _: None)
 print(json.dumps({"cluster": lease.grant.cluster, "gate": lease.grant.gate}), flush=True)
 lease.release(keep=sys.stdin.readline() == "keep\\n")
 """

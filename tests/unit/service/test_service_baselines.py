@@ -19,7 +19,7 @@ import service_fakes
 from pytest_vcluster.service import client
 run = client.Run.from_json(json.loads(sys.argv[1]))
 wish = service_fakes.request(expected=2, baseline="b", holder="test_layer")
-lease = client.open_lease(run, service_fakes.SETTINGS, wish, timeout=20, on_progress=lambda _: None)
+lease = client.open_lease(run, service_fakes.SETTINGS, wish, timeout=60, on_progress=lambda _: None)
 print(json.dumps({"laid": lease.grant.laid}), flush=True)
 sys.stdin.readline()
 """
@@ -47,7 +47,7 @@ def test_one_gets_a_cluster_to_lay_and_the_others_get_laid_ones(machine, run, op
     assert machine.events().count(PREPARE) == 1
     layer.laid()
     assert (layer.grant.laid, layer.grant.revision) == (True, 8)
-    others = [future.result(timeout=10) for future in futures if future not in first]
+    others = [future.result(timeout=60) for future in futures if future not in first]
     assert [lease.grant.laid for lease in others] == [True, True]
     assert [event for event in machine.events() if event.startswith("settle")] == [f"settle {layer.grant.cluster} "]
 
@@ -90,7 +90,7 @@ def test_a_baseline_that_can_not_be_laid_fails_who_waits_and_who_comes_later_but
     reason = r"could not be prepared; test_layer tells all about it\. ManifestError: spec is wrong$"
     for future in waiting:
         with pytest.raises(ProvisionError, match=reason):
-            future.result(timeout=10)
+            future.result(timeout=60)
     for _ in range(2):
         with pytest.raises(ProvisionError, match=reason):
             open_lease(wanting())
@@ -115,7 +115,7 @@ def test_who_is_killed_while_it_lays_passes_the_job_on(run, machine, ask_beside,
     assert json.loads(worker.stdout.readline()) == {"laid": False}
     [waiting] = ask_beside(wanting(holder="test_heir"))
     worker.kill()
-    heir = waiting.result(timeout=10)
+    heir = waiting.result(timeout=60)
     assert not heir.grant.laid
     assert machine.events().count(PREPARE) == 2
 

@@ -29,7 +29,7 @@ def test_a_lease_has_a_cluster_that_answers_through_its_gate(open_lease):
 def test_releasing_closes_the_gate_cuts_connections_and_removes_the_cluster(machine, open_lease):
     lease = open_lease()
     ip, _, port = lease.grant.gate.partition(":")
-    with socket.create_connection((ip, int(port)), timeout=5) as connection:
+    with socket.create_connection((ip, int(port)), timeout=60) as connection:
         connection.sendall(b"x")
         assert connection.recv(1) == b"x"
         lease.release()
@@ -75,9 +75,9 @@ def test_the_first_cluster_comes_before_the_host_and_the_host_before_spares(mach
 
 
 def test_the_host_can_be_asked_for_without_a_cluster(machine, run):
-    facts = client.host_info(run, SETTINGS, timeout=10, on_progress=lambda _: None)
+    facts = client.host_info(run, SETTINGS, timeout=60, on_progress=lambda _: None)
     assert facts["nodes"] == ["node-1"]
-    assert client.host_info(run, SETTINGS, timeout=10, on_progress=lambda _: None) == facts
+    assert client.host_info(run, SETTINGS, timeout=60, on_progress=lambda _: None) == facts
     assert machine.events() == ["host"]
 
 
@@ -113,9 +113,7 @@ def test_a_shared_death_reaches_all_leases_and_the_next_one_gets_a_new_world(mac
 def test_a_spare_that_dies_is_replaced_quietly(machine, open_lease):
     open_lease(request(expected=2))
     until(lambda: len(machine.pids("sleep")) == 3)
-    spare = max(machine.pids("sleep"))
-
-    os.kill(spare, 9)
+    kill_one(machine, "-1-2_kube-apiserver")
     until(lambda: machine.events().count(f"prepare {VERSION}") == 3)
     second = open_lease(request(expected=2))
     assert talk(second.grant.gate) == b"hello"
@@ -164,15 +162,15 @@ def test_a_directory_that_cannot_be_made_is_told_and_the_next_request_is_served(
 def test_a_host_that_fails_is_told_to_those_who_wait(machine, run):
     machine.wish("no-host", "no host today")
     with pytest.raises(ProvisionError, match="no host today"):
-        client.host_info(run, SETTINGS, timeout=10, on_progress=lambda _: None)
+        client.host_info(run, SETTINGS, timeout=60, on_progress=lambda _: None)
     machine.wish("no-host", "")
-    assert client.host_info(run, SETTINGS, timeout=10, on_progress=lambda _: None)["kind"] == "fake"
+    assert client.host_info(run, SETTINGS, timeout=60, on_progress=lambda _: None)["kind"] == "fake"
 
 
 def test_waiting_too_long_says_what_for(machine, open_lease):
     machine.wish("slowness", 60)
     with pytest.raises(Timeout) as raised:
-        open_lease(request(holder="test_slow"), timeout=-4.0)
+        open_lease(request(holder="test_slow"), timeout=-2.0)  # the service's own, which is 5 s shorter than ours
     assert "A cluster for test_slow" in str(raised.value)
     assert f"starting a Kubernetes {VERSION} cluster" in str(raised.value)
 
@@ -201,7 +199,7 @@ def test_a_service_that_cannot_start_says_why(machine):
 def kill_one(machine, part):
     """Kill the process whose log is named like `part`, and return its id."""
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for pid in machine.pids("sleep"):
             with contextlib.suppress(FileNotFoundError):

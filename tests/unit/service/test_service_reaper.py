@@ -92,7 +92,7 @@ def test_what_a_reaper_was_not_told_any_more_it_reads(tmp_path, child):
     half_a_line = f"{os.getpid()}\t{reaper.started(os.getpid())}"
     (directory / reaper.LIST).write_text(f"{child.pid}\t{reaper.started(child.pid)}\n{half_a_line}")
     command = [sys.executable, "-I", "-S", reaper.__file__, str(directory), str(lock_of(directory))]
-    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=10)
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=60)
     assert child.wait(timeout=1) == -signal.SIGKILL
     assert not directory.parent.exists()
 
