@@ -60,8 +60,8 @@ def test_waits_for_one_path_after_the_other(server, tmp_path, capsys):
 
 def test_gives_up_without_failing_and_says_what_it_saw_last(server, tmp_path, capsys):
     server.RequestHandlerClass.refusals["/readyz"] = 1000
-    assert awaiting.main([config(tmp_path, server.server_address[1]), "--timeout=0.1", "/readyz"]) == 0
-    assert "/readyz: 503, after 0.1 s" in capsys.readouterr().err
+    assert awaiting.main([config(tmp_path, server.server_address[1]), "--timeout=0.5", "/readyz"]) == 0
+    assert "/readyz: 503, after 0.5 s" in capsys.readouterr().err
 
 
 def test_nobody_listening_is_waited_for_too(tmp_path, capsys):

@@ -19,9 +19,9 @@ from vcluster_syncer.model import CreateHost, DeleteHost, Kind
 
 # Nobody lives to see the second attempt at what failed, unless somebody calls it back.
 PATIENT = Timing(
-    failed=Backoff(first=1000.0, longest=1000.0), restart=Backoff(first=0.01, longest=0.01), synced=1.0, settled=0.05
+    failed=Backoff(first=1000.0, longest=1000.0), restart=Backoff(first=0.01, longest=0.01), synced=20.0, settled=20.0
 )
-LONG, SHORT = 5.0, 0.05
+LONG, SHORT = 30.0, 0.5
 NOW = 10**9
 """A revision that is younger than whatever a test writes."""
 GONE = {("widgets", "default", "a"): NOW}
@@ -224,14 +224,14 @@ def test_a_tenant_is_read_anew_and_others_do_not_notice():
             assert process.tenants._carried["one"].sync is not syncs["one"]
             assert process.tenants._carried["two"].sync is syncs["two"]
             assert len(two.requests) == asked
-            assert one.open_watches == 1
+            await eventually(lambda: one.open_watches == 1)
 
     asyncio.run(main())
 
 
 def test_who_can_not_be_read_anew_is_not_carried_any_more():
     async def main():
-        timing = Timing(reconnect=Backoff(first=0.001, longest=0.01), synced=0.1)
+        timing = Timing(reconnect=Backoff(first=0.001, longest=0.01), synced=1.0)
         async with Process.open(CARRIED, timing=timing) as process:
             virtual = await process.virtual()
             await process.add("one", virtual)

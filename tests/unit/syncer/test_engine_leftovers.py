@@ -14,7 +14,7 @@ from vcluster_syncer.model import CONFIGMAPS, PODS, Key, Kind
 from vcluster_syncer.translate import carried, metadata
 
 ONE = replace(tenant("one"), drains_in_background=True)
-LONG = 5.0
+LONG = 30.0
 GONE = {("pods", "default", "web"): 10**9, ("configmaps", "default", "web"): 10**9}
 NO = answering(500, "InternalError", "not today")
 
@@ -109,7 +109,7 @@ def test_a_pod_that_can_not_be_asked_to_go_is_named_with_the_reason():
         async with leased(baseline=True) as (process, virtual):
             process.host.fail("DELETE", "pods", *[NO] * 1000)
             await put_back(virtual)
-            left = await drained(process, timeout=0.3)
+            left = await drained(process, timeout=1.0)
             (pod,) = on_host(process, "pods")
             assert left.startswith(f"Pod {pod['metadata']['name']}: ")
             assert "not today" in left
@@ -172,7 +172,7 @@ def test_a_pod_that_stays_and_can_not_be_changed_is_in_the_way():
             process.host.fail("DELETE", "pods", delete, delete)
             process.host.fail("PATCH", "pods", *[NO] * 1000)
             await put_back(virtual)
-            assert "not today" in await drained(process, timeout=0.3)
+            assert "not today" in await drained(process, timeout=1.0)
 
     asyncio.run(main())
 

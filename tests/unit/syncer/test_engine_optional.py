@@ -143,7 +143,7 @@ def test_a_patrol_notices_that_it_is_gone():
 
 def test_a_kind_that_must_be_there_is_an_error_when_it_is_not():
     async def main():
-        async with Process.open(timing=replace(SOON, synced=0.2)) as running:
+        async with Process.open(timing=replace(SOON, synced=1.0)) as running:
             virtual = await running.virtual()
             virtual.undefined.add("widgets")
             with pytest.raises(Exception, match="could not find the requested resource"):

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import random
+from dataclasses import replace
 
 import pytest
 from engine_parts import WIDGETS, kind, tenant
@@ -18,8 +19,8 @@ QUICK = Timing(
     failed=Backoff(first=0.001, longest=0.01),
     reconnect=Backoff(first=0.001, longest=0.01),
     restart=Backoff(first=0.01, longest=0.01),
-    synced=1.0,
-    settled=0.3,
+    synced=20.0,
+    settled=20.0,
 )
 
 
@@ -129,7 +130,7 @@ def test_names_and_namespaces_are_taken_once():
 
 def test_a_tenant_that_never_came_up_is_not_kept_and_the_reason_is_told():
     async def main():
-        async with Process.open(timing=Timing(reconnect=QUICK.reconnect, synced=0.2)) as process:
+        async with Process.open(timing=Timing(reconnect=QUICK.reconnect, synced=1.0)) as process:
             api = await process.virtual()
             api.fail("GET", "widgets", *[answering(500, "InternalError", "etcd is away")] * 1000)
             with pytest.raises(NotSynced, match=r"widgets: GET /api/v1/widgets: etcd is away.*`virtual.kubeconfig`"):
@@ -173,12 +174,12 @@ def test_a_kind_that_raises_fails_its_key_only():
         return kind().reconcile(key, virtual, host, world)
 
     async def main():
-        async with Process.open(kind(broken)) as process:
+        async with Process.open(kind(broken), timing=replace(QUICK, settled=0.3)) as process:
             virtual = await process.virtual()
             await virtual.put("widgets", "bad")
             await virtual.put("widgets", "good")
             await process.add("one", virtual)
-            assert process.on_host("one") == ["host-good"]
+            await eventually(lambda: process.on_host("one") == ["host-good"])
             [told] = process.tenants.describe()
             assert told["ready"]
             assert told["kinds"]["widgets"] | {"virtual": 2, "host": 1} == told["kinds"]["widgets"]

@@ -12,7 +12,7 @@ from vcluster_syncer.kube.client import Client
 from vcluster_syncer.model import Resource
 
 WIDGETS = Resource("", "v1", "widgets", "Widget")
-QUICK = Timing(reconnect=Backoff(first=0.001, longest=0.01), silence=0.2)
+QUICK = Timing(reconnect=Backoff(first=0.001, longest=0.01))
 
 
 def event(type_, name, revision, **fields):
@@ -34,7 +34,7 @@ def watched(scenario, *, prepare=lambda api: None, timing=QUICK):
             watch = Watch(client, WIDGETS, store, timing=timing, jitter=random.Random(1))
             running = asyncio.create_task(watch.run())
             try:
-                await asyncio.wait_for(watch.synced.wait(), 3)
+                await asyncio.wait_for(watch.synced.wait(), 20)
                 await scenario(api, watch, lambda: sorted(one["metadata"]["name"] for one in store.objects()))
             finally:
                 running.cancel()
@@ -128,7 +128,10 @@ def test_a_connection_that_falls_silent_is_replaced():
         await eventually(lambda: names() == ["a"])
         assert "no answer in time" in watch.last_error
 
-    watched(scenario, prepare=lambda api: api.fail("GET", "widgets", streaming(b"", then=for_ever), watch=True))
+    def prepare(api):
+        api.fail("GET", "widgets", streaming(b"", then=for_ever), watch=True)
+
+    watched(scenario, prepare=prepare, timing=replace(QUICK, silence=0.2))
 
 
 def test_a_server_that_fails_is_asked_again_with_pauses_and_then_believed():

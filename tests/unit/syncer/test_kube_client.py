@@ -13,7 +13,7 @@ LIST = requests.list_page(PODS)
 WATCH = requests.watch(PODS, revision="1", seconds=1)
 
 
-def tried(scenario, *faults, timeout=0.2, watch=False):
+def tried(scenario, *faults, timeout=20.0, watch=False):
     async def main():
         async with FakeApi.open() as api, Client.open(api.server, timeout=timeout) as client:
             api.fail("GET", "pods", *faults, watch=watch)
@@ -30,7 +30,7 @@ async def cut(request):
     request.transport.abort()
 
 
-async def lines(client, silence=0.2):
+async def lines(client, silence=20.0):
     async with client.stream(WATCH, silence=silence) as stream:
         return [line async for line in stream]
 
@@ -44,7 +44,7 @@ def test_a_refusal_is_an_error_of_its_type():
 def test_errors_of_the_http_library_are_not_leaked(fault):
     # A request that only reads is sent a second time by the library if its connection was a used one.
     with pytest.raises(Unreachable, match="GET /api/v1/pods"):
-        tried(lambda client: client.send_list(LIST), fault, fault)
+        tried(lambda client: client.send_list(LIST), fault, fault, timeout=0.2)
 
 
 def test_a_server_that_is_not_there_is_unreachable():
@@ -72,7 +72,7 @@ def test_a_stream_that_is_refused_is_an_error_of_its_type():
 
 def test_a_stream_that_falls_silent_is_unreachable():
     with pytest.raises(Unreachable, match="no answer in time"):
-        tried(lines, streaming(b"one\n", then=hangs), watch=True)
+        tried(lambda client: lines(client, silence=0.2), streaming(b"one\n", then=hangs), watch=True)
 
 
 def test_a_stream_that_is_cut_is_unreachable():
@@ -92,7 +92,7 @@ def test_after_a_request_without_an_answer_new_connections_are_made():
             await noted(request)
             await hangs(request)
 
-        async with FakeApi.open() as api, Client.open(api.server, timeout=0.1) as client:
+        async with FakeApi.open() as api, Client.open(api.server, timeout=1.0) as client:
             api.fail("GET", "pods", noted, noted, noted_and_hangs, noted)
             for _ in range(4):
                 with contextlib.suppress(NotFound, Unreachable):
@@ -104,4 +104,4 @@ def test_after_a_request_without_an_answer_new_connections_are_made():
 
 def test_a_stream_that_does_not_begin_is_unreachable():
     with pytest.raises(Unreachable, match="no answer in time"):
-        tried(lambda client: lines(client, silence=30), hangs, watch=True)
+        tried(lambda client: lines(client, silence=30), hangs, timeout=0.2, watch=True)

@@ -76,7 +76,7 @@ def make_sources(environ: dict[str, str]) -> Callable[..., Sources]:
     """Sources of `environ`, with the fields that a test gives changed."""
 
     def make(*, offline: bool = False, **changes: object) -> Sources:
-        quick = {"answer_seconds": 2.0, "stall_seconds": 2.0, "report_seconds": 0.05, **changes}
+        quick = {"answer_seconds": 20.0, "stall_seconds": 20.0, "report_seconds": 0.05, **changes}
         return replace(Sources.from_environ(environ, offline=offline), **quick)  # type: ignore[arg-type]
 
     return make

@@ -142,10 +142,10 @@ def test_a_site_in_trouble_is_not_taken_for_a_missing_version(
 def test_a_silent_site_is_asked_once_in_a_run_and_said_once(
     site: FakeSite, make_sources: MakeSources, tmp_path: Path, lines: list[str]
 ) -> None:
-    sources = make_sources(k8s_mirror=site.url, answer_seconds=0.2)
+    sources = make_sources(k8s_mirror=site.url, answer_seconds=0.5)
     site.answers[f"{SERVER_PATH}.sha256"] = Answer(silent=True)
     for _ in range(3):
-        with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+        with pytest.raises(Unreachable, match=r"no answer within 0\.5 s"):
             download(SERVER, sources, tmp_path, lines.append)
     assert len(site.requests) == 1
     assert len(lines) == 1

@@ -50,7 +50,7 @@ def test_a_download_that_fails_is_told_in_one_line_and_a_build_follows(
     if trouble == "silent":
         site.answers[f"{path}.sha256"].silent = True
     lines: list[str] = []
-    sources = make_sources(k8s_mirror=site.url, answer_seconds=0.3)
+    sources = make_sources(k8s_mirror=site.url, answer_seconds=0.3 if trouble == "silent" else 20.0)
     (binary,) = obtain([SERVER], sources, progress=lines.append)
     assert binary.source is Source.BUILD
     assert fake_go.builds == ["k8s.io/kubernetes/cmd/kube-apiserver"]
