@@ -64,11 +64,14 @@ class Run:
 
     def pid_of(self, part: str) -> int:
         """The one process whose command line holds `part`."""
-        matching = [pid for pid, command in self.pids().items() if part in command]
-        assert len(matching) == 1, (part, self.pids())
+        deadline = time.monotonic() + 20
+        # A process that is just being started has the command line of the one that starts it.
+        while len(matching := [pid for pid, command in self.pids().items() if part in command]) != 1:
+            assert time.monotonic() < deadline, (part, self.pids())
+            time.sleep(0.02)
         return matching[0]
 
-    def wait_for_holders(self, count: int = 2, *, seconds: float = 90) -> list[int]:
+    def wait_for_holders(self, count: int = 2, *, seconds: float = 150) -> list[int]:
         """Wait until `count` tests hold their cluster, and return their workers' process ids."""
         deadline = time.monotonic() + seconds
         while len(holding := list(self.signs.glob("holding-*"))) < count:
@@ -77,18 +80,11 @@ class Run:
             time.sleep(0.02)
         return [int(path.name.split("-")[2]) for path in holding]
 
-    def wait_for_host(self) -> None:
-        """Wait until the run's host and syncer are there."""
-        deadline = time.monotonic() + 60
-        while not any("vcluster_syncer" in command for command in self.pids().values()):
-            assert time.monotonic() < deadline, self.pids()
-            time.sleep(0.02)
-
     def go(self) -> None:
         """Let the holding tests go on."""
         (self.signs / "go").touch()
 
-    def finish(self, *, seconds: float = 120) -> str:
+    def finish(self, *, seconds: float = 200) -> str:
         """Wait for pytest's end and return its output."""
         self.process.wait(timeout=seconds)
         return self.text()

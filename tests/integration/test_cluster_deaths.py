@@ -16,14 +16,17 @@ import pytest
 from pytest_vcluster import ComponentDied
 
 def kill(component, cluster):
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().decode()
-        except OSError:
-            continue
-        if command.partition("\\0")[0].endswith("/" + component) and cluster.name in command:
-            os.kill(int(process.name), signal.SIGKILL)
-            return
+    # The process begins as another program, which becomes the component.
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if command.partition("\\0")[0].endswith("/" + component) and cluster.name in command:
+                os.kill(int(process.name), signal.SIGKILL)
+                return
     raise AssertionError(f"no {component} of {cluster.name} runs")
 
 def test_apiserver(vcluster):

@@ -5,7 +5,10 @@ import sys
 import pytest
 from run_of_pytest import Run
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.timeout(600),  # whole runs of pytest, each with a host of its own
+]
 
 SUITE = """
     import os, pathlib, signal, time

@@ -8,7 +8,10 @@ import time
 import pytest
 from run_of_pytest import Run
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.timeout(600),  # whole runs of pytest, each with a host of its own
+]
 
 # What a command line holds -> what people call it
 NAMES = {"service/__main__.py ": "run service", "-m vcluster_syncer ": "syncer", "/etcd --": "etcd"}
@@ -20,21 +23,27 @@ SUITE = """
     SIGNS = pathlib.Path(os.environ["SIGNS"])
     LATER = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "later"}}
 
-    def hold(vcluster, number):
-        (SIGNS / f"holding-{number}-{os.getpid()}").touch()
-        deadline = time.monotonic() + 60
-        while not (SIGNS / "go").exists():
+    def until(look):
+        deadline = time.monotonic() + 240
+        while not look():
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+    def hold(vcluster, number):
+        (SIGNS / f"holding-{number}-{os.getpid()}").touch()
+        until((SIGNS / "go").exists)
+        if (SIGNS / "killed").exists():
+            until(vcluster.lease.deaths)
         vcluster.get("Namespace")
 
-    def test_hold_one(vcluster):
+    # The host comes after the first cluster, and is there when both hold theirs.
+    def test_hold_one(vcluster, vcluster_host):
         hold(vcluster, 1)
 
     def test_after_one(vcluster):
         vcluster.apply(LATER)
 
-    def test_hold_two(vcluster):
+    def test_hold_two(vcluster, vcluster_host):
         hold(vcluster, 2)
 
     def test_after_two(vcluster):
@@ -107,8 +116,8 @@ def test_after_a_worker_is_killed_its_cluster_ends_and_later_tests_run(run):
 def test_after_a_shared_process_is_killed_its_tests_fail_and_later_ones_run(run, victim):
     one = run()
     one.wait_for_holders()
-    one.wait_for_host()
     os.kill(one.pid_of(victim), signal.SIGKILL)
+    (one.signs / "killed").touch()
     one.go()
     text = one.finish()
     assert "3 passed" in text, text
