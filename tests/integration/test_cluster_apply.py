@@ -155,7 +155,7 @@ def test_deletion_that_is_held_up_tells_by_what(vcluster_module):
     held["metadata"]["finalizers"] = ["example.com/hold"]
     vcluster_module.apply(held)
     with pytest.raises(Timeout, match="being deleted since .*, held by finalizers example.com/hold"):
-        vcluster_module.delete("cm/held", timeout=0.5)
+        vcluster_module.delete("cm/held", timeout=2)
     vcluster_module.delete("cm/held", wait=False)
     vcluster_module.apply(config_map("held"))
     vcluster_module.wait("cm/held", "delete")

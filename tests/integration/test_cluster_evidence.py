@@ -10,7 +10,7 @@ def test_it_tells_what_a_test_did_and_no_secrets(vcluster, tmp_path):
     vcluster.apply([config_map("changed", "scene", text="one\ntwo\n"), config_map("deleted", "scene")])
     vcluster.delete("cm/deleted", namespace="scene")
     vcluster.wait("deployment/web", "condition=Available")
-    folder = vcluster.evidence(tmp_path / "evidence")
+    folder = vcluster.evidence(tmp_path / "evidence", timeout=60)
     assert not (folder / "errors.txt").exists(), (folder / "errors.txt").read_text()
     objects = {str(path.relative_to(folder / "objects")) for path in (folder / "objects").rglob("*.yaml")}
     assert {

@@ -18,13 +18,17 @@ def test_a_wait_in_vain_and_the_evidence_tell_what_the_host_says(vcluster, tmp_p
             vcluster.wait("deployment/huge", "condition=Available", timeout=1)
         return str(failed.value)
 
+    expected = (
+        "waits for Secret default/missing, which does not exist",
+        "host condition PodScheduled=False: Unschedulable: 0/",
+        "host event FailedScheduling",
+    )
     # How soon the host's scheduler gives up is its own business.
-    for _ in range(20):
-        if "host event FailedScheduling" in (message := told()):
+    for _ in range(60):
+        if all(words in (message := told()) for words in expected):
             break
-    assert "waits for Secret default/missing, which does not exist" in message
-    assert "host condition PodScheduled=False: Unschedulable: 0/" in message
-    assert "host event FailedScheduling" in message
+    for words in expected:
+        assert words in message
     text = (vcluster.evidence(tmp_path / "evidence") / "pending.txt").read_text()
     assert text.startswith("Pod default/huge-")
     assert "waits for Secret default/missing, which does not exist" in text
