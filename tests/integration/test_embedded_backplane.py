@@ -55,7 +55,7 @@ def status(client, path):
     return 200
 
 
-async def eventually(check, *, seconds=20.0):
+async def eventually(check, *, seconds=60.0):
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
@@ -124,7 +124,7 @@ def test_a_killed_component_is_told_by_name(directory):
 async def killed(directory):
     async with opened(directory) as shared, shared.virtual_cluster(version=VERSION, nodes=DEFAULT_NODES) as cluster:
         os.kill(cluster.plane.components[1].pid, 9)
-        await asyncio.wait_for(cluster.died.wait(), 5)
+        await asyncio.wait_for(cluster.died.wait(), 60)
         assert cluster.deaths[0].component.endswith("kube-controller-manager")
         assert cluster.deaths[0].status == "killed by signal 9"
         assert not shared.failed.is_set()
@@ -135,7 +135,7 @@ def test_a_killed_store_fails_the_backplane(directory):
         async with opened(directory) as shared:
             pid = int(next(p for p in Path("/proc").glob("[0-9]*") if is_etcd(p, directory)).name)
             os.kill(pid, 9)
-            await asyncio.wait_for(shared.failed.wait(), 5)
+            await asyncio.wait_for(shared.failed.wait(), 60)
             assert [death.component for death in shared.deaths] == ["etcd"]
 
     asyncio.run(scenario())
@@ -147,22 +147,25 @@ def is_etcd(process, directory):
     return False
 
 
-def test_the_template_is_kept_in_the_cache_and_made_again_when_damaged(directory):
+def test_the_template_is_kept_in_the_cache_and_made_again_when_damaged(directory, monkeypatch):
+    # One of its own: tests beside this one start from the templates in the other.
+    cache = directory / "cache"
+    cache.mkdir()
+    (cache / "bin").symlink_to(cache_folder(os.environ) / "bin")
+    monkeypatch.setenv("PYTEST_VCLUSTER_CACHE", str(cache))
+
     async def scenario():
         async with opened(directory) as shared, shared.virtual_cluster(version=VERSION, nodes=DEFAULT_NODES):
             pass
 
     asyncio.run(scenario())
-    kept = list((cache_folder(os.environ) / "templates").glob(f"{VERSION}-*.json"))
+    kept = list((cache / "templates").glob(f"{VERSION}-*.json"))
     assert kept
     assert all(Template.load(path.read_bytes()).version == VERSION for path in kept)
     for path in kept:
         path.write_bytes(b"damaged")
     asyncio.run(scenario())
     assert any(path.read_bytes() != b"damaged" for path in kept)
-    for path in kept:
-        if path.read_bytes() == b"damaged":
-            path.unlink()
 
 
 def test_a_version_whose_binaries_are_missing_is_one_clear_error_offline(directory, monkeypatch):

@@ -186,9 +186,9 @@ class TestHost:
         the_host.make_account()
         cluster.show_token(the_host.token())
         # The API server remembers for some seconds whom it let in.
-        until(lambda: not the_host.lets_in(former), seconds=30)
+        until(lambda: not the_host.lets_in(former))
         make_pod(cluster.virtual, "after")
-        until(lambda: cluster.carried("pods"), seconds=30)
+        until(lambda: cluster.carried("pods"))
         cluster.virtual.call("DELETE", f"{PODS}/after?gracePeriodSeconds=0")
         until(lambda: not cluster.carried("pods"))
 
