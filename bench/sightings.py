@@ -36,9 +36,9 @@ class Sightings:
         """When a pod was first seen with what its status says in `message`."""
         self._changed = asyncio.Event()
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
         """Take over a complete list."""
-        del revision
+        del revision, asked_at
         self.there.clear()
         for obj in objects:
             self.upsert(obj)

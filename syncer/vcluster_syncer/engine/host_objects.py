@@ -89,9 +89,9 @@ class HostObjects:
             if ownership.KIND in ownership.annotations_of(obj):
                 self._changed(obj, obj)
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
-        """Take over a complete list, read at `revision`."""
-        self._store.replace([obj for obj in objects if self._concerns_us(obj)], revision)
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
+        """Take over a complete list, read at `revision`, that was asked for at a `moment`, if not just now."""
+        self._store.replace([obj for obj in objects if self._concerns_us(obj)], revision, asked_at=asked_at)
 
     def vanish(self) -> None:
         """Drop everything: the host has no such collection, until it is replaced."""

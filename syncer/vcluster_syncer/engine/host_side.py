@@ -15,6 +15,7 @@ from typing import Any
 from vcluster_syncer.engine.guard import guarded
 from vcluster_syncer.engine.memory import Memory, host_owners
 from vcluster_syncer.engine.metrics import Metrics
+from vcluster_syncer.engine.store import moment
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch, list_all
 from vcluster_syncer.kube.client import Client
@@ -31,19 +32,19 @@ class _Router:
         self._resource = resource
         self._tenants = tenants
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int) -> None:
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
         """Give every tenant its part of a complete list."""
         everything = list(objects)
         if not self._resource.namespaced:
             for memory in tuple(self._tenants.values()):
-                guarded(None, memory.host_objects[self._resource].replace, everything, revision)
+                guarded(None, memory.host_objects[self._resource].replace, everything, revision, asked_at=asked_at)
             return
         by_namespace: dict[str, list[dict[str, Any]]] = {}
         for obj in everything:
             by_namespace.setdefault(obj["metadata"]["namespace"], []).append(obj)
         for memory in tuple(self._tenants.values()):
             share = [obj for namespace in memory.host_namespaces() for obj in by_namespace.get(namespace, ())]
-            guarded(None, memory.host_objects[self._resource].replace, share, revision)
+            guarded(None, memory.host_objects[self._resource].replace, share, revision, asked_at=asked_at)
 
     def upsert(self, obj: dict[str, Any]) -> None:
         """Pass on an object that was added or changed."""
@@ -153,6 +154,7 @@ class HostSide:
         failures = 0
         namespaces = memory.host_namespaces() if resource.namespaced else ("",)
         while True:
+            asked_at = moment()
             try:
                 lists = [await list_all(self.client, resource, namespace=namespace) for namespace in namespaces]
             except KubeError as error:
@@ -165,7 +167,8 @@ class HostSide:
                 await asyncio.sleep(max(pause, error.retry_after or 0.0))
             else:
                 objects = [obj for share, _ in lists for obj in share]
-                memory.host_objects[resource].replace(objects, min((revision for _, revision in lists), default=0))
+                revision = min((revision for _, revision in lists), default=0)
+                memory.host_objects[resource].replace(objects, revision, asked_at=asked_at)
                 return
 
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from vcluster_syncer.engine.store import Sink
+from vcluster_syncer.engine.store import Sink, moment
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
@@ -103,6 +103,7 @@ class Watch:
 
     async def patrol(self) -> None:
         """Compare memory with the server, whatever the watch says; differences reach the sink as changes."""
+        asked_at = moment()
         try:
             objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)
         except NotFound:
@@ -110,7 +111,7 @@ class Watch:
                 raise
             self._sink.vanish()
         else:
-            self._sink.replace(objects, revision)
+            self._sink.replace(objects, revision, asked_at=asked_at)
 
     async def _without(self) -> None:
         """Take note that the server has no such collection, and ask again in a while."""
@@ -121,8 +122,9 @@ class Watch:
         await asyncio.sleep(self._timing.absent * self._jitter.uniform(0.8, 1.2))
 
     async def _list(self) -> None:
+        asked_at = moment()
         objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)
-        self._sink.replace(objects, revision)
+        self._sink.replace(objects, revision, asked_at=asked_at)
         self._revision = revision
         self.synced.set()
 

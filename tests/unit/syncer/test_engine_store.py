@@ -1,5 +1,5 @@
 import pytest
-from vcluster_syncer.engine.store import Store
+from vcluster_syncer.engine.store import Store, moment
 from vcluster_syncer.model import CONFIGMAPS, Key
 
 A = Key("default", "a")
@@ -105,6 +105,15 @@ def test_a_server_whose_history_was_put_back_is_believed(store, log):
     store.replace([obj("a", 5)], 10)
     assert revision(store) == 5
     assert log == [(None, 100), (100, None), (None, 5)]
+
+
+def test_a_list_that_comes_after_a_younger_one_is_not_taken_for_a_history_that_was_put_back(store, log):
+    asked_at = moment()
+    store.replace([obj("a", 4)], 10, asked_at=moment())
+    store.replace([obj("gone", 3)], 9, asked_at=asked_at)
+    assert log == [(None, 4)]
+    store.replace([obj("b", 5)], 9, asked_at=moment())
+    assert log[1:] == [(4, None), (None, 5)]
 
 
 def test_objects_are_listed_by_namespace(store):

@@ -182,6 +182,27 @@ def test_a_patrol_repairs_what_the_watch_did_not_tell():
     watched(scenario)
 
 
+def test_a_patrol_that_is_answered_late_does_not_undo_what_was_learnt_meanwhile():
+    async def scenario(api, watch, names):
+        answer, go = api._list("widgets", ""), asyncio.Event()
+
+        async def late(_request):
+            await go.wait()
+            return answer
+
+        api.fail("GET", "widgets", late)
+        patrol = asyncio.create_task(watch.patrol())
+        await eventually(lambda: len(list_requests(api)) == 2)
+        await api.put("widgets", "a")
+        await eventually(lambda: names() == ["a"])
+        await watch.patrol()
+        go.set()
+        await patrol
+        assert names() == ["a"]
+
+    watched(scenario)
+
+
 def test_a_list_is_read_in_pages_and_in_one_piece_when_its_token_expires():
     def page(names, **metadata):
         async def handler(_request):
