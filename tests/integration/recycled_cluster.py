@@ -20,6 +20,18 @@ from pytest_vcluster.settings import DEFAULT_NODES, Settings
 from pytest_vcluster.toolchain.versions import KNOWN_PATCH
 
 VERSION = KNOWN_PATCH["1.36"]
+_SECONDS = 180.0
+"""Far longer than anything takes on a machine with nothing else to do."""
+
+
+def run_in(loop, coroutine):
+    """Run a coroutine in the loop of another thread; one that takes too long is cancelled."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return future.result(_SECONDS)
+    except TimeoutError:
+        future.cancel()
+        raise
 
 
 class RecycledCluster:
@@ -74,9 +86,9 @@ class RecycledCluster:
         """How the cluster differs from what it was when it was fresh."""
         return differences(self.fresh, read(self.client, with_schema=self.fresh.has_other_schema))
 
-    def run(self, coroutine, *, timeout=90):
+    def run(self, coroutine):
         """Run a coroutine where the cluster lives."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+        return run_in(self._loop, coroutine)
 
 
 class Place:
@@ -93,7 +105,11 @@ class Place:
 
     def __enter__(self):
         self._thread.start()
-        self.opened = self.run(self._open())
+        try:
+            self.opened = self.run(self._open())
+        except BaseException:
+            self.__exit__()  # or the thread would keep the process from ending
+            raise
         return self
 
     def __exit__(self, *_):
@@ -135,7 +151,7 @@ class Place:
 
     def run(self, coroutine):
         """Run a coroutine in the loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(90)
+        return run_in(self.loop, coroutine)
 
 
 def etcd(cluster, path, body):
