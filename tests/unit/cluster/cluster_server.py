@@ -83,7 +83,7 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[tuple[str, list[Req
 
 
 @contextlib.contextmanager
-def client_of(answer, *, timeout=5.0):
+def client_of(answer, *, timeout=30.0):
     """A client of a server that answers so; yields it and the requests so far."""
     with serving(answer) as (url, requests):
         rest = Rest(url, tls=None, timeout=timeout)

@@ -265,7 +265,7 @@ class TestCommands:
 
         told = r"The command sleep 9: not within(?s:.*)Last seen: begun(?s:.*)timeout="
         with Server(speak).running() as server, pytest.raises(Timeout, match=told):
-            run(server, "sleep", "9", timeout=0.5)
+            run(server, "sleep", "9", timeout=2.0)
 
     def test_can_be_run_in_a_test_that_has_a_loop_of_its_own(self):
         async def speak(server, _reader, writer):
@@ -317,7 +317,7 @@ class TestForwarding:
             await reader.read()
 
         with Server(speak).running() as server, pytest.raises(Timeout, match="Last seen: no listener"):
-            forwarding.forwarded(Guarded(server.rest), POD, 80, timeout=1).__enter__()
+            forwarding.forwarded(Guarded(server.rest), POD, 80, timeout=2).__enter__()
 
     def test_a_refusal_of_the_server_is_raised_at_once(self):
         async def speak(_server, _reader, writer):

@@ -16,7 +16,7 @@ def kubectl(tmp_path):
         path.write_text(f"#!/bin/sh\n{textwrap.dedent(script)}")
         path.chmod(0o755)
 
-        def call(*arguments, input=None, check=True, timeout=10, look=lambda: None):  # noqa: A002 - as in kubectl.run
+        def call(*arguments, input=None, check=True, timeout=60, look=lambda: None):  # noqa: A002 - as in kubectl.run
             return run(
                 path,
                 arguments,
@@ -52,7 +52,7 @@ def test_a_failure_has_everything_that_was_said(kubectl):
 
 def test_a_deadline_ends_it_and_tells_what_it_said(kubectl):
     with pytest.raises(Timeout, match="kubectl get -w: not within .*\nLast seen: so far"):
-        kubectl("echo so far; exec sleep 30")("get", "-w", timeout=0.3)
+        kubectl("echo so far; exec sleep 30")("get", "-w", timeout=2.0)
 
 
 def test_a_death_ends_it_before_its_time(kubectl):

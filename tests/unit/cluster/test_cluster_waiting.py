@@ -35,7 +35,7 @@ def api_of(answer, *, check=lambda: None):
         yield Api(rest=rest, discovery=Discovery(rest), check=check), requests
 
 
-def wait(api, ref, words, *, timeout=5):
+def wait(api, ref, words, *, timeout=30):
     return wait_until(api, api.target(ref), parse_condition(words), words=words, timeout=timeout)
 
 
@@ -111,9 +111,9 @@ def test_a_wait_in_vain_tells_the_state_and_the_events():
         return Answer(lines=[]) if "watch" in request.query else listing(5, deployment(4))
 
     with api_of(answer) as (api, _), pytest.raises(Timeout) as caught:
-        wait(api, "deploy/web", "condition=Available", timeout=0.2)
+        wait(api, "deploy/web", "condition=Available", timeout=1.0)
     assert str(caught.value).startswith(
-        "Waiting for Deployment web in namespace default: condition=Available: not within 0."
+        "Waiting for Deployment web in namespace default: condition=Available: not within "
     )
     assert "Last seen: Available=False (Few)" in str(caught.value)
     assert "Warning FailedCreate: quota" in str(caught.value)
@@ -125,7 +125,7 @@ def test_a_wait_for_what_never_comes_says_so():
         return Answer(lines=[]) if "watch" in request.query else listing(5)
 
     with api_of(answer) as (api, _), pytest.raises(Timeout, match="Last seen: no such object\nNo events tell of it"):
-        wait(api, "deploy/web", "condition=Available", timeout=0.1)
+        wait(api, "deploy/web", "condition=Available", timeout=1.0)
 
 
 def test_a_death_ends_a_wait_before_its_time():
@@ -158,7 +158,7 @@ def test_a_kind_that_is_served_in_another_version_by_now_is_found():
         api = Api(rest=rest, discovery=Discovery(rest), check=lambda: None)
         target = api.target("widget/a")
         groups[:] = [newer]
-        found = wait_until(api, target, parse_condition("create"), words="create", timeout=5)
+        found = wait_until(api, target, parse_condition("create"), words="create", timeout=30)
         assert found["apiVersion"] == "example.com/v2"
 
 

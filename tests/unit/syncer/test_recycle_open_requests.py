@@ -7,7 +7,7 @@ import time
 
 import pytest
 from recycle_parts import OTHER, STATE
-from recycler_parts import BRIEF, Bench
+from recycler_parts import BRIEF, IMPATIENT, Bench
 from vcluster_syncer.recycle.audit_log import Unreadable
 from vcluster_syncer.recycle.open_requests import OpenRequests
 
@@ -70,25 +70,26 @@ def test_a_log_that_was_begun_anew_or_broken_is_no_answer(log):
         OpenRequests(log).look()
 
 
-def ready(log):
-    bench = Bench(audit=log, limits=BRIEF)
+def ready(log, limits=BRIEF):
+    bench = Bench(audit=log, limits=limits)
     assert bench.captured().pristine
     return bench
 
 
 def test_a_cluster_whose_controller_manager_gets_no_answer_is_not_pristine(log):
-    bench = ready(log)
+    bench = ready(log, IMPATIENT)
     note(log, told("1"))
     outcome = bench.recycled()
     assert (outcome.pristine, outcome.reason) == (False, f"its controller manager waits for an answer: {CREATE}")
 
 
 def test_who_asks_one_thing_after_the_other_gets_his_answers(log):
-    bench = Bench(audit=log, limits=dataclasses.replace(BRIEF, settling=5.0))
+    patience = 0.5
+    bench = Bench(audit=log, limits=dataclasses.replace(BRIEF, answered=patience))
     assert bench.captured().pristine
     note(log, told("0"))
     numbers = itertools.count(1)
-    deadline = time.monotonic() + 3 * BRIEF.answered
+    deadline = time.monotonic() + 2 * patience
 
     def meanwhile(_store, call):
         if bench.steps[-1] == "quiet" and call == "changed_since":

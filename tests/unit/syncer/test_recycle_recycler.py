@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from recycle_parts import MAP, OTHER, ROLE, STATE
-from recycler_parts import BRIEF, STEPS, Bench, comes_to_be, is_frozen, sleeper
+from recycler_parts import BRIEF, IMPATIENT, STEPS, Bench, comes_to_be, is_frozen, sleeper
 from vcluster_syncer.kube.errors import Unreachable
 from vcluster_syncer.recycle import rest
 from vcluster_syncer.recycle.barrier import NotReached
@@ -203,7 +203,7 @@ def test_who_writes_between_the_last_look_and_the_verification_is_a_reason():
 
 
 def test_processes_that_do_not_come_to_rest_are_a_reason(monkeypatch):
-    bench = ready(rest=[os.getpid()])
+    bench = ready(rest=[os.getpid()], limits=IMPATIENT)
     monkeypatch.setattr(rest, "at_rest", lambda _before, _after: False)
     outcome = bench.recycled()
     assert not outcome.pristine
@@ -243,7 +243,7 @@ def test_it_is_waited_until_the_definitions_of_the_baseline_are_served():
     ids=["written", "deleted"],
 )
 def test_what_never_comes_to_rest_is_no_baseline_and_it_is_told_what_keeps_changing(meanwhile, named):
-    bench = Bench(limits=BRIEF)
+    bench = Bench(limits=IMPATIENT)
     for number in range(10_000):
         bench.store.put(b"leases/%05d" % number)
     bench.meanwhile = lambda store, call: meanwhile(store) if call == "changed_since" else None

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from recycle_parts import KIND, MAP, OTHER, ROLE, SERVED, STATE
-from recycler_parts import BRIEF, Bench, comes_to_be, is_frozen, sleeper
+from recycler_parts import BRIEF, IMPATIENT, Bench, comes_to_be, is_frozen, sleeper
 from vcluster_syncer.kube.errors import Unreachable
 from vcluster_syncer.recycle.barrier import NotReached, Served
 from vcluster_syncer.recycle.etcd import StoreError
@@ -161,7 +161,7 @@ def unseen(bench, before):
 
 def used(*, before=(), lived=((MAP, b"changed"), (OTHER, b"-")), mirrors=True):
     """A bench whose cluster was `lived` in since somebody read it, and got its nodes meanwhile; and what was read."""
-    bench = Bench()
+    bench = Bench(limits=BRIEF if mirrors else IMPATIENT)
     bench.store.live(before)
     read = bench.store.baseline()
     bench.store.live([*lived, (NODE, b"a test was here"), (MIRRORED, b"ready")])
