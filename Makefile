@@ -58,7 +58,7 @@ packaging: helm ## wheels and the chart, and what is in them
 	@$(RUN) pytest tests/packaging -q -n 2
 
 integration: binaries ## real API servers, no containers
-	@$(RUN) pytest tests/integration -q -m "not versions" -n 2 --dist loadfile
+	@$(RUN) pytest tests/integration -q -m "not versions" -n 2 --dist loadfile --vcluster-timeout 180
 
 e2e: binaries ## the examples, as a user runs them
 	@$(RUN) pytest tests/e2e -q -m "not versions"
