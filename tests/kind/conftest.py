@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from kind_lives import Life, docker, remove
-from teams import NAMESPACE, rules
+from teams import NAMESPACE, arguments, environment, rules
 
 from pytest_vcluster.cluster import kubectl
 from pytest_vcluster.settings import Settings
@@ -34,7 +36,7 @@ def host_kubectl(vcluster_host, tmp_path_factory):
     binary = kubectl.find(vcluster_host.version, offline=False, environ={})
     home = tmp_path_factory.mktemp("kubectl")
 
-    def run(*arguments: str, text: str | None = None) -> str:
+    def run(*arguments: str, text: str | None = None, timeout: float = 60) -> str:
         return kubectl.run(
             binary,
             list(arguments),
@@ -43,8 +45,39 @@ def host_kubectl(vcluster_host, tmp_path_factory):
             look=lambda: None,
             input=text,
             check=True,
-            timeout=60,
+            timeout=timeout,
         )
+
+    return run
+
+
+@pytest.fixture
+def run_suite(vcluster_host, host_kubectl, tmp_path):
+    """Runs a suite on this run's host as one that is there already, in a namespace of its own; all tests must pass."""
+
+    def run(suite: str, *options: str, namespace: str, passed: int) -> None:
+        config = yaml.safe_load(vcluster_host.kubeconfig.read_text())
+        named = {"cluster": config["clusters"][0]["name"], "user": config["users"][0]["name"], "namespace": namespace}
+        config["contexts"] = [{"name": "team", "context": named}]
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(config))
+        (tmp_path / "test_suite.py").write_text(suite)
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        host_kubectl("create", "namespace", namespace)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments(kubeconfig), *options],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=900,
+                env=environment(),
+            )
+        finally:
+            host_kubectl("delete", "namespace", namespace, "--wait=false")
+        assert f"{passed} passed" in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
 
     return run
 

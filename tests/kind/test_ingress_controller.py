@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import contour
 import pytest
-import yaml
-from teams import arguments, environment
 
-NAMESPACE = "ingresses"
+pytestmark = pytest.mark.timeout(1500)
+
 SWITCHES = "to_host.ingresses,from_host.ingress_classes"
 SUITE = '''
 import http.client
@@ -158,37 +155,13 @@ def controlled(vcluster_session, vcluster_host, host_kubectl):
     # Some of its definitions are too large for the annotation that a client-side apply leaves.
     host_kubectl("apply", "--server-side", "-f", "-", text=text)
     try:
-        host_kubectl("wait", "pod/contour", "-n", contour.NAMESPACE, "--for=condition=Ready", "--timeout=50s")
+        host_kubectl(
+            "wait", "pod/contour", "-n", contour.NAMESPACE, "--for=condition=Ready", "--timeout=120s", timeout=140
+        )
         yield
     finally:
         host_kubectl("delete", "-f", "-", "--wait=false", text=text)
 
 
-@pytest.fixture
-def kubeconfig(vcluster_host, host_kubectl, tmp_path):
-    """The administrator's kubeconfig with a context for a namespace of its own."""
-    host_kubectl("create", "namespace", NAMESPACE)
-    config = yaml.safe_load(vcluster_host.kubeconfig.read_text())
-    named = {"cluster": config["clusters"][0]["name"], "user": config["users"][0]["name"], "namespace": NAMESPACE}
-    config["contexts"] = [{"name": "team", "context": named}]
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    yield path
-    host_kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-
-
-@pytest.mark.timeout(1500)
-def test_ingresses_are_served_by_the_hosts_controller(controlled, kubeconfig, tmp_path):
-    (tmp_path / "test_suite.py").write_text(SUITE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    options = [*arguments(kubeconfig), "--vcluster-sync", SWITCHES]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-        env=environment(),
-    )
-    assert "6 passed" in done.stdout, done.stdout + done.stderr
+def test_ingresses_are_served_by_the_hosts_controller(controlled, run_suite):
+    run_suite(SUITE, "--vcluster-sync", SWITCHES, namespace="ingresses", passed=6)
