@@ -36,7 +36,7 @@ class Sightings:
         """When a pod was first seen with what its status says in `message`."""
         self._changed = asyncio.Event()
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: float | None = None) -> None:
         """Take over a complete list."""
         del revision, asked_at
         self.there.clear()

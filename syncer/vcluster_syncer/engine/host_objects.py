@@ -89,8 +89,8 @@ class HostObjects:
             if ownership.KIND in ownership.annotations_of(obj):
                 self._changed(obj, obj)
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
-        """Take over a complete list, read at `revision`, that was asked for at a `moment`, if not just now."""
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: float | None = None) -> None:
+        """Take over a complete list, read at `revision`, asked for at `asked_at` (`time.monotonic()`) or just now."""
         self._store.replace([obj for obj in objects if self._concerns_us(obj)], revision, asked_at=asked_at)
 
     def vanish(self) -> None:

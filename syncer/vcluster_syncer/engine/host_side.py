@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vcluster_syncer.engine.guard import guarded
 from vcluster_syncer.engine.memory import Memory, host_owners
 from vcluster_syncer.engine.metrics import Metrics
-from vcluster_syncer.engine.store import moment
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.engine.watch import Watch, list_all
 from vcluster_syncer.kube.client import Client
@@ -32,7 +32,7 @@ class _Router:
         self._resource = resource
         self._tenants = tenants
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: float | None = None) -> None:
         """Give every tenant its part of a complete list."""
         everything = list(objects)
         if not self._resource.namespaced:
@@ -154,7 +154,7 @@ class HostSide:
         failures = 0
         namespaces = memory.host_namespaces() if resource.namespaced else ("",)
         while True:
-            asked_at = moment()
+            asked_at = time.monotonic()
             try:
                 lists = [await list_all(self.client, resource, namespace=namespace) for namespace in namespaces]
             except KubeError as error:

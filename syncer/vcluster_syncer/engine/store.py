@@ -7,7 +7,7 @@ contain is gone unless it is younger than the list.
 
 from __future__ import annotations
 
-import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -15,22 +15,16 @@ from vcluster_syncer.model import Key, Object, Resource
 
 # A uid that is gone stays gone, so forgetting the oldest is safe as soon as no watch can be that far behind.
 _REMEMBERED_DELETIONS = 2048
-_moments = itertools.count(1)
 
 Changed = Callable[[Object | None, Object | None], None]
 """Called with the object before and after; None where there is none."""
 
 
-def moment() -> int:
-    """Return a number that is greater than all before it: of a list that is asked for now, or comes now."""
-    return next(_moments)
-
-
 class Sink(Protocol):
     """What a watch pours into."""
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
-        """Take over a complete list, read at `revision`, that was asked for at a `moment`, if not just now."""
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: float | None = None) -> None:
+        """Take over a complete list, read at `revision`, asked for at `asked_at` (`time.monotonic()`) or just now."""
 
     def upsert(self, obj: dict[str, Any]) -> None:
         """Take over an object that was added or changed."""
@@ -79,7 +73,7 @@ class Store:
         self._appeared = appeared
         self._objects: dict[str, dict[str, Object]] = {}
         self._floor = 0
-        self._floor_known_at = 0
+        self._floor_known_at = 0.0
         self._gone: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -100,8 +94,8 @@ class Store:
             return iter(tuple(self._objects.get(namespace, {}).values()))
         return iter([obj for objects in self._objects.values() for obj in objects.values()])
 
-    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: int | None = None) -> None:
-        """Take over a complete list, read at `revision`, that was asked for at a `moment`, if not just now."""
+    def replace(self, objects: Iterable[dict[str, Any]], revision: int, *, asked_at: float | None = None) -> None:
+        """Take over a complete list, read at `revision`, asked for at `asked_at` (`time.monotonic()`) or just now."""
         if revision < self._floor:
             if asked_at is not None and asked_at < self._floor_known_at:
                 # One that was asked for beside it has come before it: there is nothing to learn from this one.
@@ -118,7 +112,7 @@ class Store:
                 self._drop(old)
         for obj in listed.values():
             self.upsert(obj, asked=True)
-        self._floor, self._floor_known_at = revision, moment()
+        self._floor, self._floor_known_at = revision, time.monotonic()
         self._be_served()
 
     def vanish(self) -> None:

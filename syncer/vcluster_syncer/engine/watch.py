@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
-from vcluster_syncer.engine.store import Sink, moment
+from vcluster_syncer.engine.store import Sink
 from vcluster_syncer.engine.timing import Timing
 from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
@@ -103,7 +104,7 @@ class Watch:
 
     async def patrol(self) -> None:
         """Compare memory with the server, whatever the watch says; differences reach the sink as changes."""
-        asked_at = moment()
+        asked_at = time.monotonic()
         try:
             objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)
         except NotFound:
@@ -122,7 +123,7 @@ class Watch:
         await asyncio.sleep(self._timing.absent * self._jitter.uniform(0.8, 1.2))
 
     async def _list(self) -> None:
-        asked_at = moment()
+        asked_at = time.monotonic()
         objects, revision = await list_all(self._client, self.resource, namespace=self._namespace)
         self._sink.replace(objects, revision, asked_at=asked_at)
         self._revision = revision

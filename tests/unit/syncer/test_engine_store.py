@@ -1,5 +1,7 @@
+import time
+
 import pytest
-from vcluster_syncer.engine.store import Store, moment
+from vcluster_syncer.engine.store import Store
 from vcluster_syncer.model import CONFIGMAPS, Key
 
 A = Key("default", "a")
@@ -108,11 +110,11 @@ def test_a_server_whose_history_was_put_back_is_believed(store, log):
 
 
 def test_a_list_that_comes_after_a_younger_one_is_not_taken_for_a_history_that_was_put_back(store, log):
-    asked_at = moment()
-    store.replace([obj("a", 4)], 10, asked_at=moment())
+    asked_at = time.monotonic()
+    store.replace([obj("a", 4)], 10, asked_at=time.monotonic())
     store.replace([obj("gone", 3)], 9, asked_at=asked_at)
     assert log == [(None, 4)]
-    store.replace([obj("b", 5)], 9, asked_at=moment())
+    store.replace([obj("b", 5)], 9, asked_at=time.monotonic())
     assert log[1:] == [(4, None), (None, 5)]
 
 
