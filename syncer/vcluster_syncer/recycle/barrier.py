@@ -135,11 +135,20 @@ class Barrier:
             raise NotReached(f"its caches did not catch up: {error}") from error
 
     async def _listed(self, request: Request) -> None:
-        try:
-            await self._client.send_list(request)
-        except NotFound:
-            # Its definition went with it, and the cache with that; whether it should have, discovery tells.
-            return
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                await self._client.send_list(request)
+            except NotFound:
+                # Its definition went with it, and the cache with that; whether it should have, discovery tells.
+                return
+            except KubeError as error:
+                # It wants to be asked again where it makes a cache just now, or has waited for one as long as it does.
+                if error.retry_after is None or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_SLOW_POLL_SECONDS)
+            else:
+                return
 
     async def copies(self, named: Mapping[str, Canary]) -> None:
         """Wait until each canary takes effect."""
