@@ -20,7 +20,7 @@ from soak.dice import Dice
 from soak.kinds import KINDS, Kind
 from soak.moves.definitions import GROUPS, PLURALS
 
-_SECONDS = 15.0
+_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _NAMESPACE = "alive"
 Check = Callable[[Rest, Dice], None]

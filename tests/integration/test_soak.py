@@ -27,8 +27,8 @@ NOT_KEPT = {"bindings", "componentstatuses"}
 
 
 def settled(cluster):
-    cluster.kubectl("wait", "--for=create", "node/node-3")
-    cluster.kubectl("wait", "--for=condition=Ready", "node", "--all")
+    cluster.kubectl("wait", "--for=create", "node/node-3", "--timeout=120s", timeout=130)
+    cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=120s", timeout=130)
     return read(cluster.api.rest)
 
 
@@ -93,7 +93,7 @@ def test_a_short_soak_runs_from_the_command_line(tmp_path):
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
         check=False,
     )
     assert "4 leases" in ended.stdout, ended.stdout + ended.stderr

@@ -1,7 +1,9 @@
 """Webhooks that the test process serves, called by the test's own API server."""
 
+import itertools
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -65,7 +67,10 @@ def configmap(name, **labels):
 
 def refusal(vcluster):
     """What the server says of an object that the webhook refuses, as soon as the webhook is in force."""
-    for attempt in range(200):
+    deadline = time.monotonic() + 60
+    for attempt in itertools.count():
+        if time.monotonic() > deadline:
+            break
         try:
             vcluster.apply(configmap(f"bad-{attempt}", bad="yes"))
         except ApiError as error:
