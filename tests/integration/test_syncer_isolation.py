@@ -7,10 +7,13 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import orjson
 import pytest
-from syncer_case import Case, syncer
+from syncer_case import CONTAINER, Case, syncer
 from two_api_servers import NAMESPACES, Api, eventually, started
 from vcluster_syncer.isolation import LIMIT_RANGES, RESOURCE_QUOTAS
+from vcluster_syncer.kube.errors import Forbidden
+from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.model import EVENTS, NETWORK_POLICIES, NODES, PODS
 
 ISOLATION = {
@@ -47,6 +50,18 @@ async def refusal(case, name):
     return message
 
 
+async def is_enforced(case):
+    """Whether a pod that is mightier than the namespace allows would be refused."""
+    spec = {"hostPID": True, "containers": [CONTAINER]}
+    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
+    request = Request(method="POST", path=f"{PODS.path(case.name)}?dryRun=All", body=orjson.dumps(probe))
+    try:
+        await case.host.client.send(request)
+    except Forbidden as error:
+        return "PodSecurity" in error.message
+    return False
+
+
 def test_what_the_host_refuses_is_told_and_what_it_adds_stays(servers):
     async def scenario():
         async with prepared(servers) as (case, admin):
@@ -59,6 +74,8 @@ def test_what_the_host_refuses_is_told_and_what_it_adds_stays(servers):
             status = {"status": {"hard": {"pods": "1"}, "used": {"pods": "0"}}}
             await case.host.patch(RESOURCE_QUOTAS, case.name, quota["metadata"]["name"], status, "status")
 
+            # The host's admission learns of the namespace's labels a moment later.
+            await eventually(lambda: is_enforced(case))
             await case.create_pod("mighty", hostPID=True)
             assert "violates PodSecurity" in await refusal(case, "mighty")
             await case.create_pod("first")
