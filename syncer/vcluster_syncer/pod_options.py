@@ -52,6 +52,15 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostService:
+    """A Service of the host, in the pod's namespace, that leads to this pod."""
+
+    name: str
+    ports: Sequence[Mapping[str, Any]]
+    """As in an EndpointSlice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodConfig:
     """The virtual cluster of this pod."""
 
@@ -62,6 +71,7 @@ class PodConfig:
     objects: Sequence[Mapping[str, Any]]
     """What has to be in the virtual cluster, besides what its components make."""
     endpoints: Sequence[Endpoints]
+    host_services: Sequence[HostService]
     tenant: Mapping[str, Any]
     """The tenant as it is written; see `described`."""
     irreplaceable: Sequence[str]
@@ -87,6 +97,9 @@ def parse_pod(config: Fields) -> PodConfig | None:
         seed=None if seed is None else Path(seed),
         objects=tuple(_checked(each, fields.source) for each in fields.take("objects", list, [])),
         endpoints=tuple(endpoints),
+        host_services=tuple(
+            _parse_host_service(each, fields.source) for each in fields.take("host_services", list, [])
+        ),
         tenant=tenant,
         irreplaceable=fields.commands("irreplaceable", (_SERVER,) if is_recycled else ()),
         processes=Path(fields.take("processes", str, "/proc")),
@@ -145,6 +158,15 @@ def _parse_endpoints(value: object, source: str) -> Endpoints:
     found = Endpoints(
         namespace=fields.required("namespace"), name=fields.required("name"), ports=fields.take("ports", list, [])
     )
+    fields.nothing_else()
+    return found
+
+
+def _parse_host_service(value: object, source: str) -> HostService:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{source}: host_services must be a list of objects, one is {value!r}")
+    fields = Fields(value, f"{source}.host_services")
+    found = HostService(name=fields.required("name"), ports=fields.take("ports", list, []))
     fields.nothing_else()
     return found
 

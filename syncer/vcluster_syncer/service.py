@@ -74,7 +74,7 @@ async def serve(
                 startup = keeper = None
                 if config.pod is not None:
                     place = Place(namespace=home, address=in_cluster.variable(environment, "POD_IP"))
-                    startup = Startup(config.pod, carriage, place, timeout=timing.request, jitter=jitter)
+                    startup = Startup(config.pod, carriage, place, host=client, timeout=timing.request, jitter=jitter)
                 if config.heartbeat is not None and owner is not None:
                     keeper = Keeper(client, config.heartbeat, owner, namespace=home, clock=time.monotonic)
 

@@ -214,6 +214,22 @@ def configuration(objects: list[dict[str, Any]]) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.parametrize("node_ports", [True, False])
+def test_every_service_that_leads_to_the_pod_is_named_with_its_ports(node_ports):
+    objects = rendered({**PLUGIN, "service": {**PLUGIN["service"], "nodePorts": node_ports}})
+    services = [found for found in objects if found["kind"] == "Service"]
+    assert len(services) == 3 if node_ports else 2
+    expected = {
+        found["metadata"]["name"]: [
+            {"name": port["name"], "port": port["targetPort"], "protocol": port["protocol"]}
+            for port in found["spec"]["ports"]
+        ]
+        for found in services
+    }
+    told = configuration(objects)["pod"]["host_services"]
+    assert {each["name"]: each["ports"] for each in told} == expected
+
+
 def test_what_the_plugins_syncer_is_told(plugins):
     told = configuration(plugins)
     objects = told["pod"].pop("objects")
@@ -256,6 +272,17 @@ def test_what_the_plugins_syncer_is_told(plugins):
                     "ports": [
                         {"name": "dns", "port": 1053, "protocol": "UDP"},
                         {"name": "dns-tcp", "port": 1053, "protocol": "TCP"},
+                    ],
+                },
+            ],
+            "host_services": [
+                {"name": NAME, "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]},
+                {"name": f"{NAME}-admin", "ports": [{"name": "admin", "port": 8443, "protocol": "TCP"}]},
+                {
+                    "name": f"{NAME}-node",
+                    "ports": [
+                        {"name": "api", "port": 6443, "protocol": "TCP"},
+                        {"name": "admin", "port": 8443, "protocol": "TCP"},
                     ],
                 },
             ],

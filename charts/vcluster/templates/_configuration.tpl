@@ -55,7 +55,15 @@
 {{- $endpoints = append $endpoints (dict "namespace" "kube-system" "name" "kube-dns" "ports" (list $udp $tcp)) -}}
 {{- $objects = include "vcluster.dnsObjects" . | fromYamlArray -}}
 {{- end -}}
-{{- $pod := dict "tenant" $tenant "objects" $objects "endpoints" $endpoints -}}
+{{- $admin := dict "name" "admin" "port" 8443 "protocol" "TCP" -}}
+{{- $hostServices := list
+  (dict "name" $name "ports" (list $https))
+  (dict "name" (printf "%s-admin" $name) "ports" (list $admin)) -}}
+{{- if .Values.service.nodePorts -}}
+{{- $api := dict "name" "api" "port" 6443 "protocol" "TCP" -}}
+{{- $hostServices = append $hostServices (dict "name" (printf "%s-node" $name) "ports" (list $api $admin)) -}}
+{{- end -}}
+{{- $pod := dict "tenant" $tenant "objects" $objects "endpoints" $endpoints "host_services" $hostServices -}}
 {{- if ne .Values.store.mode "external" -}}
 {{- $_ := set $pod "store" (dict "etcd" "/run/vcluster/etcd.sock" "open" "/run/vcluster/store.sock" "prefix" "/registry/") -}}
 {{- end -}}
@@ -73,7 +81,7 @@
 {{- if .Values.seed.secret -}}
 {{- $_ := set $pod "seed" "/etc/vcluster/seed/state.json.gz" -}}
 {{- end -}}
-{{- $admin := dict
+{{- $adminAPI := dict
   "address" "0.0.0.0"
   "port" 8443
   "certificate" (printf "%s/admin-api.crt" $pki)
@@ -81,7 +89,7 @@
   "client_authority" (printf "%s/admin-api-ca.crt" $pki) -}}
 {{- $configuration := dict
   "host" (dict "in_cluster" true)
-  "admin" $admin
+  "admin" $adminAPI
   "probes" (dict "address" "0.0.0.0" "port" 8080)
   "sync" $sync
   "patrol_seconds" .Values.syncer.patrolSeconds

@@ -1,4 +1,4 @@
-"""What has to be in the virtual cluster for it to work in a pod: what the configuration tells, and who serves it.
+"""What has to be there for a virtual cluster to work in a pod: what the configuration tells, and who serves it.
 
 The one rule: what is there stays as it is, but for the addresses of this pod, which are this pod's to tell.
 """
@@ -14,8 +14,10 @@ from vcluster_syncer.kube import requests
 from vcluster_syncer.kube.client import Client
 from vcluster_syncer.kube.errors import AlreadyExists, NotFound
 from vcluster_syncer.kube.requests import Request
-from vcluster_syncer.model import ENDPOINT_SLICES, ENDPOINTS, Object, Resource
-from vcluster_syncer.pod_options import Endpoints
+from vcluster_syncer.model import ENDPOINT_SLICES, ENDPOINTS, SERVICES, Object, Owner, Resource
+from vcluster_syncer.pod_options import Endpoints, HostService
+
+_MANAGER = "vcluster-syncer"
 
 
 async def make_missing(virtual: Client, obj: Object) -> None:
@@ -32,20 +34,34 @@ async def make_missing(virtual: Client, obj: Object) -> None:
 
 async def announce(virtual: Client, endpoints: Endpoints, address: str) -> None:
     """Have a Service lead to this pod, in the words of today and of old; KubeError."""
-    await _tell(virtual, ENDPOINT_SLICES, endpoints, slice_of(endpoints, address), ("endpoints", "ports"))
-    await _tell(virtual, ENDPOINTS, endpoints, endpoints_of(endpoints, address), ("subsets",))
+    await _tell(virtual, ENDPOINT_SLICES, slice_of(endpoints, address), ("endpoints", "ports"))
+    await _tell(virtual, ENDPOINTS, endpoints_of(endpoints, address), ("subsets",))
 
 
-async def _tell(virtual: Client, resource: Resource, of: Endpoints, wanted: Object, fields: tuple[str, ...]) -> None:
+async def lead_here(host: Client, service: HostService, address: str, owner: Owner) -> None:
+    """Have a Service of the host lead to this pod before the host tells its address itself; KubeError.
+
+    kubelet tells it when the pod's last container was started, which waits for the API server; and another second may
+    pass until the nodes lead there. What the host says later is the same.
+    """
+    wanted = slice_of(Endpoints(namespace=owner.namespace, name=service.name, ports=service.ports), address)
+    wanted["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] = _MANAGER
+    wanted["metadata"]["ownerReferences"] = [
+        {"apiVersion": SERVICES.api_version, "kind": SERVICES.kind, "name": owner.name, "uid": owner.uid}
+    ]
+    await _tell(host, ENDPOINT_SLICES, wanted, ("endpoints", "ports"))
+
+
+async def _tell(client: Client, resource: Resource, wanted: Object, fields: tuple[str, ...]) -> None:
+    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
     try:
-        await virtual.send(requests.create(resource, wanted, namespace=of.namespace))
+        await client.send(requests.create(resource, wanted, namespace=namespace))
     except AlreadyExists:
-        name = wanted["metadata"]["name"]
-        there = await virtual.send(requests.get(resource, namespace=of.namespace, name=name))
+        there = await client.send(requests.get(resource, namespace=namespace, name=name))
         if patch := decide.fields_patch(there, wanted, fields):
             uid = there["metadata"]["uid"]
-            request = requests.merge_patch(resource, namespace=of.namespace, name=name, uid=uid, patch=patch)
-            await virtual.send(request)
+            request = requests.merge_patch(resource, namespace=namespace, name=name, uid=uid, patch=patch)
+            await client.send(request)
 
 
 def endpoints_of(endpoints: Endpoints, address: str) -> dict[str, Any]:

@@ -74,9 +74,10 @@ class Startup:
     """The start of one pod's cluster."""
 
     def __init__(
-        self, pod: PodConfig, carriage: Carriage, place: Place, *, timeout: float, jitter: random.Random
+        self, pod: PodConfig, carriage: Carriage, place: Place, *, host: Client, timeout: float, jitter: random.Random
     ) -> None:
         self._pod = pod
+        self._host = host
         self._carriage = carriage
         self._place = place
         self._timeout = timeout
@@ -93,6 +94,22 @@ class Startup:
 
     async def run(self) -> None:
         """Start the cluster; returns when it can be used."""
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(self._be_led_to())
+            await self._start()
+
+    async def _be_led_to(self) -> None:
+        """Have the host's Services lead here; where that can't be done they do a few seconds later."""
+        owner = self._carriage.owner
+        if owner is None:
+            return
+        for service in self._pod.host_services:
+            try:
+                await objects.lead_here(self._host, service, self._place.address, await owner.found())
+            except (KubeError, OSError) as error:
+                _log.info("Service %s will lead here when the host has seen this pod: %s", service.name, error)
+
+    async def _start(self) -> None:
         pod = self._pod
         if pod.store is not None:
             await self._start_store(pod.store)

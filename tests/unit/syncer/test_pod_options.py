@@ -9,7 +9,7 @@ import pytest
 from vcluster_syncer.config import parse_config, parse_description
 from vcluster_syncer.fields import ConfigError
 from vcluster_syncer.pod.rules import rules
-from vcluster_syncer.pod_options import Endpoints, Heartbeat, Store, described
+from vcluster_syncer.pod_options import Endpoints, Heartbeat, HostService, Store, described
 
 STORE = {"etcd": "/run/etcd.sock", "open": "/run/store.sock", "prefix": "/registry/"}
 TENANT = {
@@ -48,12 +48,14 @@ def test_the_admin_api_may_be_behind_a_port_or_a_socket_or_both():
 def test_a_pod_is_read():
     endpoints = {"namespace": "default", "name": "kubernetes", "ports": [{"port": 6443}]}
     role = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
-    pod = of_pod(seed="/s.gz", endpoints=[endpoints], objects=[role])
+    service = {"name": "vc-1", "ports": [{"port": 6443}]}
+    pod = of_pod(seed="/s.gz", endpoints=[endpoints], host_services=[service], objects=[role])
     assert pod.store == Store(
         etcd=Path("/run/etcd.sock"), open=Path("/run/store.sock"), prefix="/registry/", irreplaceable=("etcd",)
     )
     assert (pod.seed, pod.objects) == (Path("/s.gz"), (role,))
     assert pod.endpoints == (Endpoints(namespace="default", name="kubernetes", ports=[{"port": 6443}]),)
+    assert pod.host_services == (HostService(name="vc-1", ports=[{"port": 6443}]),)
     assert (pod.irreplaceable, pod.processes) == (("kube-apiserver",), Path("/proc"))
 
 
@@ -108,6 +110,8 @@ def test_a_heartbeat_has_45_seconds_unless_it_says_otherwise():
         ),
         ({"pod": {**POD, "objects": [{"apiVersion": "v1", "kind": "Service"}]}}, "a Service has no metadata.name"),
         ({"pod": {**POD, "endpoints": [{"name": "x"}]}}, "f.pod.endpoints: namespace is missing"),
+        ({"pod": {**POD, "host_services": [{"ports": []}]}}, "f.pod.host_services: name is missing"),
+        ({"pod": {**POD, "host_services": ["x"]}}, "f.pod: host_services must be a list of objects"),
         ({"pod": {**POD, "endpoints": ["x"]}}, "f.pod: endpoints must be a list of objects"),
         ({"pod": {**POD, "irreplaceable": ["/bin/x"]}}, "irreplaceable must be a list of commands without their paths"),
         (

@@ -10,10 +10,11 @@ import pytest
 from engine_parts import Scripted
 from test_recycle_processes import put
 from vcluster_syncer.kube.errors import AlreadyExists, NotFound
+from vcluster_syncer.model import Owner
 from vcluster_syncer.pod import objects, store
 from vcluster_syncer.pod.store import BadSeed
 from vcluster_syncer.pod.witness import Witness
-from vcluster_syncer.pod_options import Endpoints, Store
+from vcluster_syncer.pod_options import Endpoints, HostService, Store
 from vcluster_syncer.recycle.etcd import StoreError
 from vcluster_syncer.recycle.freeze import NotFrozen
 
@@ -144,6 +145,36 @@ class TestObjects:
         here["metadata"]["uid"] = "u1"
         legacy = objects.endpoints_of(KUBERNETES, "10.1.2.3")
         assert self.announced(EXISTS, here, EXISTS, legacy)[0] == ["POST", "GET"] * 2
+
+
+class TestHostServices:
+    OWNER = Owner("clusters", "vc-1", "uid-1")
+    ADMIN = HostService(name="vc-1-admin", ports=[{"name": "admin", "port": 8443}])
+
+    def led(self, *answers):
+        client = Scripted(*answers)
+        asyncio.run(objects.lead_here(client, self.ADMIN, "10.1.2.3", self.OWNER))
+        return client.requests
+
+    def test_a_service_of_the_host_leads_here_and_the_slice_goes_with_the_cluster(self):
+        [request] = self.led(CREATED)
+        sent = json.loads(request.body)
+        assert request.path.startswith("/apis/discovery.k8s.io/v1/namespaces/clusters/endpointslices")
+        assert sent["metadata"]["labels"] == {
+            "kubernetes.io/service-name": "vc-1-admin",
+            # Nobody else may take it for his own, and delete it.
+            "endpointslice.kubernetes.io/managed-by": "vcluster-syncer",
+        }
+        [owner] = sent["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Service", "vc-1", "uid-1")
+        assert sent["endpoints"][0]["addresses"] == ["10.1.2.3"]
+        assert sent["ports"] == self.ADMIN.ports
+
+    def test_what_led_to_a_former_pod_leads_here(self):
+        former = {"metadata": {"uid": "u1"}, "endpoints": [{"addresses": ["10.9.9.9"]}], "ports": self.ADMIN.ports}
+        _, _, patch = self.led(EXISTS, former, CREATED)
+        assert patch.method == "PATCH"
+        assert json.loads(patch.body)["endpoints"][0]["addresses"] == ["10.1.2.3"]
 
 
 class TestWitness:
