@@ -242,6 +242,7 @@ class Pod:
             "store": {"etcd": str(at / "etcd.sock"), "open": str(at / "store.sock"), "prefix": "/registry/"},
             "seed": None if self.seed is None else str(at / "seed.gz"),
             "processes": str(self.listing),
+            "host_services": [{"name": self.name, "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]}],
             "tenant": tenant,
             **part.pop("pod", {}),
         }

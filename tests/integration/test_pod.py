@@ -104,6 +104,13 @@ class TestStart:
         cluster.virtual.call("DELETE", f"{PODS}/owned?gracePeriodSeconds=0")
         until(lambda: not cluster.carried("pods"))
 
+    def test_the_hosts_service_leads_to_the_pod_of_which_the_host_knows_nothing_yet(self, cluster):
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/{cluster.name}"
+        found = cluster.host.api.call("GET", path)
+        assert [each["addresses"] for each in found["endpoints"]] == [[ADDRESS]]
+        assert found["metadata"]["labels"]["kubernetes.io/service-name"] == cluster.name
+        assert [owner["name"] for owner in found["metadata"]["ownerReferences"]] == [cluster.name]
+
     def test_the_admin_api_asks_for_a_certificate(self, cluster):
         assert cluster.admin.ask("GET", "/livez") == (200, "ok")
         # The handshake of TLS 1.3 is over before the server has looked at the client's certificate.
