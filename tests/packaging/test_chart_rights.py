@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_cases import NAME, NAMESPACE, PLUGIN, flat, one, rendered, rights
+from chart_cases import NAME, NAMESPACE, PLUGIN, flat, helm, one, rendered, rights
 from vcluster_syncer.config import parse_description
 from vcluster_syncer.switches import as_rbac, host_rules, selected
 from vcluster_syncer.translate import KINDS
 
 from pytest_vcluster.hosts.chart import chart_folder
+from pytest_vcluster.hosts.in_cluster import existing
 
 NODES = "from_host.nodes"
 """Follows from the mode of the nodes."""
@@ -188,3 +189,11 @@ def test_what_the_syncer_prints_is_what_it_was_compared_with(tmp_path):
     path = tmp_path / "syncer.json"
     path.write_text(json.dumps(config))
     assert printed_rules(path) == needed({"to_host.ingresses": True}, "shared")
+
+
+def test_a_run_that_shares_more_asks_its_host_for_more():
+    usual = set(existing.needed("v1.36.4", helm(), "syncer", NAMESPACE))
+    switches = ("to_host.ingresses", "from_host.ingress_classes")
+    more = {str(right) for right in set(existing.needed("v1.36.4", helm(), "syncer", NAMESPACE, switches)) - usual}
+    assert any("create ingresses.networking.k8s.io" in right for right in more), more
+    assert any("list ingressclasses.networking.k8s.io" in right for right in more), more
