@@ -36,7 +36,8 @@ def documents(address: str) -> list[dict[str, Any]]:
 
 def _pod(address: str) -> dict[str, Any]:
     def container(name: str, *command: str, **more: Any) -> dict[str, Any]:
-        mounts = [{"name": "config", "mountPath": "/config"}]
+        # Envoy listens at a socket in the latter.
+        mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "admin")]
         return {"name": name, "image": IMAGE, "command": list(command), "volumeMounts": mounts, **more}
 
     bootstrap = ("contour", "bootstrap", "/config/envoy.json", "--xds-address=127.0.0.1", "--xds-port=8001")
@@ -63,6 +64,6 @@ def _pod(address: str) -> dict[str, Any]:
                     readinessProbe={"httpGet": {"path": "/ready", "port": 8002}, "periodSeconds": 1},
                 ),
             ],
-            "volumes": [{"name": "config", "emptyDir": {}}],
+            "volumes": [{"name": name, "emptyDir": {}} for name in ("config", "admin")],
         },
     }
