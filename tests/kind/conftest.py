@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from kind_lives import Life, docker, remove
-from teams import NAMESPACE, arguments, environment, rules
+from teams import NAMESPACE, rules, run_pytest
 
 from pytest_vcluster.cluster import kubectl
 from pytest_vcluster.settings import Settings
@@ -65,15 +63,7 @@ def run_suite(vcluster_host, host_kubectl, tmp_path):
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
         host_kubectl("create", "namespace", namespace)
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments(kubeconfig), *options],
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=900,
-                env=environment(),
-            )
+            done = run_pytest(kubeconfig, tmp_path, *options)
         finally:
             host_kubectl("delete", "namespace", namespace, "--wait=false")
         assert f"{passed} passed" in done.stdout, done.stdout + done.stderr

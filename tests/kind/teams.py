@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +31,22 @@ def arguments(kubeconfig: Path, *, context: str = "team") -> Sequence[str]:
     """Options for a pytest run on the team's host."""
     named = ["--vcluster-host", "existing", "--vcluster-kubeconfig", str(kubeconfig), "--vcluster-context", context]
     return [*named, "--vcluster-timeout", "150", "--vcluster-syncer-image", tag_of_installed()]
+
+
+def run_pytest(
+    kubeconfig: Path, folder: Path, *options: str, context: str = "team"
+) -> subprocess.CompletedProcess[str]:
+    """Run the tests in `folder` on the team's host, in a process of its own."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments(kubeconfig, context=context)]
+    return subprocess.run(
+        [*command, *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+        env=environment(),
+    )
 
 
 def environment() -> dict[str, str]:

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from teams import NAMESPACE, environment
-from teams import arguments as team_arguments
+from teams import NAMESPACE, run_pytest
 
 SUITE = """
 import pytest
@@ -37,16 +36,7 @@ def suite(team, tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
     def run(*arguments: str, context: str = "team") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *team_arguments(team, context=context)]
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-            env=environment(),
-        )
+        return run_pytest(team, tmp_path, *arguments, context=context)
 
     return run
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 from vcluster_syncer import decide
@@ -17,7 +18,7 @@ from vcluster_syncer.kube.requests import Request
 from vcluster_syncer.model import ENDPOINT_SLICES, ENDPOINTS, SERVICES, Object, Owner, Resource
 from vcluster_syncer.pod_options import Endpoints, HostService
 
-_MANAGER = "vcluster-syncer"
+_MANAGED_BY, _MANAGER = "endpointslice.kubernetes.io/managed-by", "vcluster-syncer"
 
 
 async def make_missing(virtual: Client, obj: Object) -> None:
@@ -42,23 +43,35 @@ async def lead_here(host: Client, service: HostService, address: str, owner: Own
     """Have a Service of the host lead to this pod before the host tells its address itself; KubeError.
 
     kubelet tells it when the pod's last container was started, which waits for the API server; and another second may
-    pass until the nodes lead there. What the host says later is the same.
+    pass until the nodes lead there. What the host says later is the same. A slice of that name that somebody else made
+    stays as it is.
     """
     wanted = slice_of(Endpoints(namespace=owner.namespace, name=service.name, ports=service.ports), address)
-    wanted["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] = _MANAGER
+    wanted["metadata"]["labels"][_MANAGED_BY] = _MANAGER
     wanted["metadata"]["ownerReferences"] = [
         {"apiVersion": SERVICES.api_version, "kind": SERVICES.kind, "name": owner.name, "uid": owner.uid}
     ]
-    await _tell(host, ENDPOINT_SLICES, wanted, ("endpoints", "ports"))
+    await _tell(host, ENDPOINT_SLICES, wanted, ("endpoints", "ports"), is_ours=_is_ours)
 
 
-async def _tell(client: Client, resource: Resource, wanted: Object, fields: tuple[str, ...]) -> None:
+def _is_ours(there: Object) -> bool:
+    return bool((there["metadata"].get("labels") or {}).get(_MANAGED_BY) == _MANAGER)
+
+
+async def _tell(
+    client: Client,
+    resource: Resource,
+    wanted: Object,
+    fields: tuple[str, ...],
+    *,
+    is_ours: Callable[[Object], bool] = lambda _: True,
+) -> None:
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
     try:
         await client.send(requests.create(resource, wanted, namespace=namespace))
     except AlreadyExists:
         there = await client.send(requests.get(resource, namespace=namespace, name=name))
-        if patch := decide.fields_patch(there, wanted, fields):
+        if is_ours(there) and (patch := decide.fields_patch(there, wanted, fields)):
             uid = there["metadata"]["uid"]
             request = requests.merge_patch(resource, namespace=namespace, name=name, uid=uid, patch=patch)
             await client.send(request)

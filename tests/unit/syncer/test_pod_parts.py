@@ -170,9 +170,16 @@ class TestHostServices:
         assert sent["endpoints"][0]["addresses"] == ["10.1.2.3"]
         assert sent["ports"] == self.ADMIN.ports
 
+    def former(self, manager):
+        labels = {"endpointslice.kubernetes.io/managed-by": manager}
+        endpoints = [{"addresses": ["10.9.9.9"]}]
+        return {"metadata": {"uid": "u1", "labels": labels}, "endpoints": endpoints, "ports": self.ADMIN.ports}
+
+    def test_what_somebody_else_made_by_that_name_stays(self):
+        assert [asked.method for asked in self.led(EXISTS, self.former("somebody"))] == ["POST", "GET"]
+
     def test_what_led_to_a_former_pod_leads_here(self):
-        former = {"metadata": {"uid": "u1"}, "endpoints": [{"addresses": ["10.9.9.9"]}], "ports": self.ADMIN.ports}
-        _, _, patch = self.led(EXISTS, former, CREATED)
+        _, _, patch = self.led(EXISTS, self.former("vcluster-syncer"), CREATED)
         assert patch.method == "PATCH"
         assert json.loads(patch.body)["endpoints"][0]["addresses"] == ["10.1.2.3"]
 
